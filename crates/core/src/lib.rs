@@ -1,0 +1,1 @@
+//! Vocabulary and ports of Lockgate: ids, money, usage, errors, payloads, records. No I/O.

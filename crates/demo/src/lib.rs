@@ -1,0 +1,1 @@
+//! A provider that needs no network: believable answers, and every fault on demand.

@@ -1,0 +1,1 @@
+//! Wire dialects of LLM APIs: pure functions from bytes to bytes.

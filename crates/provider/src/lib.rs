@@ -1,0 +1,1 @@
+//! Upstreams: profiles as data, authentication, and the transport that reaches them.

@@ -1,0 +1,1 @@
+//! The doors: data plane, admin endpoints, start page, TLS, drain. No policy.

@@ -1,0 +1,1 @@
+//! Rows: keys and records in SQLite, behind the ports of core.

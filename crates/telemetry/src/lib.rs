@@ -1,0 +1,1 @@
+//! Events turned into Prometheus metrics and structured log lines.

@@ -1,0 +1,1 @@
+//! What tests share: a player of recorded exchanges, a hand-wound clock, builders.
