@@ -1,0 +1,79 @@
+//! The closed list of signals. A log line, a metric and a trace of the same thing come from the same event.
+
+use crate::error::Error;
+use crate::record::Record;
+
+/// Something that operators may want to see.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request on the data plane came in.
+    RequestStarted,
+    /// A request was turned away before it was known whose it was: no record is kept of these.
+    RequestRefused(&'a Error),
+    /// A request ended.
+    RequestFinished(&'a Record),
+    /// Records could not be queued, as the queue was full; they are lost.
+    RecordsDropped(u64),
+    /// Records were written to the store.
+    RecordsWritten {
+        /// How many.
+        count: u64,
+        /// How long it took, in microseconds.
+        took_us: u64,
+    },
+    /// The store refused records; they are kept and tried again.
+    StoreFailed {
+        /// What the store said.
+        detail: &'a str,
+    },
+    /// An endpoint leaves or returns to rotation.
+    BreakerChanged {
+        /// The provider's name.
+        provider: &'a str,
+        /// The model's name.
+        model: &'a str,
+        /// Whether it is now out of rotation.
+        open: bool,
+    },
+    /// A new config is in force.
+    ConfigReloaded {
+        /// The version of the snapshot.
+        version: u64,
+    },
+    /// A new config was refused; the old one stays in force.
+    ConfigRejected {
+        /// The mistakes, one a line.
+        detail: &'a str,
+    },
+    /// A new TLS certificate is in force.
+    CertificateReloaded,
+    /// A TLS certificate was refused; the old one stays in force.
+    CertificateRejected {
+        /// Why.
+        detail: &'a str,
+    },
+    /// A panic was caught at the door. The request was answered with an error.
+    PanicCaught {
+        /// Its message.
+        detail: &'a str,
+    },
+    /// A client's connection opened.
+    ConnectionOpened,
+    /// A client's connection closed.
+    ConnectionClosed,
+    /// The process serves.
+    Started {
+        /// Where.
+        address: &'a str,
+    },
+    /// The process takes no new requests and waits for those under way.
+    Draining {
+        /// How many.
+        in_flight: usize,
+    },
+    /// The process is done.
+    Stopped {
+        /// Requests that had to be cut off at the drain limit.
+        cut_off: usize,
+    },
+}

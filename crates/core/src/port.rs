@@ -1,0 +1,145 @@
+//! What the engine needs from the world.
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+
+use crate::error::{Error, Kind};
+use crate::event::Event;
+use crate::id::RequestId;
+use crate::key::Key;
+use crate::record::{Outcome, Record};
+use crate::segments::Segments;
+use crate::upstream::Upstream;
+
+/// A future that a port hands out.
+pub type Ready<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The body of a provider's answer as it comes in. Dropping it ends the call.
+pub type Inflow = Pin<Box<dyn Body<Data = Bytes, Error = Error> + Send>>;
+
+/// A call to a provider.
+#[derive(Debug)]
+pub struct Call {
+    /// Whom to call.
+    pub upstream: Arc<Upstream>,
+    /// The path behind the address' prefix, with a slash at its start.
+    pub path: &'static str,
+    /// Headers of this call alone; the upstream's own are added.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Segments,
+}
+
+/// A provider's answer up to its body.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Inflow,
+}
+
+/// Reaches providers.
+pub trait Transport: Send + Sync {
+    /// Makes a call, and returns at the head of the answer. Keeps the upstream's connect and first-byte time-outs;
+    /// the body keeps that between bytes. A dropped future or body ends the call at the provider.
+    fn call(&self, call: Call) -> Ready<'_, Result<Answer, Error>>;
+}
+
+/// Sees every event. Must not block.
+pub trait EventSink: Send + Sync {
+    /// Takes note of an event.
+    fn emit(&self, event: &Event<'_>);
+}
+
+/// Takes finished records. Must not block: what cannot be taken is counted and lost.
+pub trait RecordSink: Send + Sync {
+    /// Hands a record over.
+    fn offer(&self, record: Box<Record>);
+}
+
+/// Keeps records. Called on a thread of its own, so it may block.
+pub trait RecordStore: Send + Sync {
+    /// Writes records, all or none. Writing one twice leaves one.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot take them now.
+    fn append(&self, records: &[Box<Record>]) -> Result<(), Error>;
+
+    /// The records that fit, in the order of their ids; see [`Filter`].
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn find(&self, filter: &Filter) -> Result<Vec<Record>, Error>;
+
+    /// One record.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn get(&self, id: RequestId) -> Result<Option<Record>, Error>;
+
+    /// Deletes the records that arrived before `wall_ms` (Unix milliseconds); how many there were.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be written.
+    fn forget_before(&self, wall_ms: u64) -> Result<u64, Error>;
+}
+
+/// Keeps virtual keys. May block.
+pub trait KeyStore: Send + Sync {
+    /// Every key, revoked ones too, in the order of their making.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn keys(&self) -> Result<Vec<Key>, Error>;
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidRequest`] when a key that is not revoked has the same name; [`Kind::Internal`] otherwise.
+    fn add(&self, key: &Key) -> Result<(), Error>;
+
+    /// Replaces a key's hash, hint, expiry, revocation, models and metadata; `false` when there is no key of this id.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be written.
+    fn update(&self, key: &Key) -> Result<bool, Error>;
+
+    /// A number that changes whenever a key does, in any process. Cheap.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn revision(&self) -> Result<u64, Error>;
+}
+
+/// Which records are wanted. Everything that is set must fit.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Arrived in this span of Unix milliseconds.
+    pub arrived_ms: Option<Range<u64>>,
+    /// Came after this one.
+    pub after: Option<RequestId>,
+    /// The id or the name of the key.
+    pub key: Option<String>,
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// The model, as asked for or as answered; may end in `*`.
+    pub model: Option<String>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What went wrong.
+    pub error: Option<Kind>,
+    /// On behalf of this customer.
+    pub customer: Option<String>,
+    /// At most so many; 0 means 100.
+    pub limit: usize,
+    /// The latest that fit (still in ascending order) instead of the earliest.
+    pub latest: bool,
+}

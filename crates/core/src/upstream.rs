@@ -1,0 +1,130 @@
+//! A provider as the gateway reaches it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::uri::{Authority, Scheme};
+
+/// A provider that is configured and ready to be called. Compiled once, shared by all requests.
+pub struct Upstream {
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// The dialect that it speaks.
+    pub dialect: &'static str,
+    /// Where it is.
+    pub reach: Reach,
+    /// Sent with every call: credentials (marked sensitive) and the operator's own headers.
+    pub headers: HeaderMap,
+    /// Where it departs from its dialect.
+    pub quirks: Quirks,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+    /// The longest answer that is read whole, in bytes.
+    pub max_answer: usize,
+    /// Models that are listed and found by their plain name.
+    pub models: Vec<Arc<str>>,
+    /// Plain model names that are this provider's, as patterns with `*` at the end.
+    pub claims: &'static [&'static str],
+}
+
+/// How an upstream is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// Over the network.
+    Network(Box<Address>),
+    /// In this process: the demo provider.
+    Demo,
+}
+
+/// A place on the network.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host and port.
+    pub authority: Authority,
+    /// What stands before every path, without a slash at its end.
+    pub prefix: String,
+    /// Which HTTP to speak.
+    pub http2: Http2,
+    /// Further certificate authorities to trust, in PEM.
+    pub ca: Option<Arc<[u8]>>,
+    /// Whether any certificate is accepted. For tests on one machine; `lockgate check` warns of it.
+    pub insecure: bool,
+}
+
+/// Which HTTP is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http2 {
+    /// What TLS negotiates; HTTP/1.1 without TLS.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Never,
+    /// HTTP/2 only, also without TLS.
+    Always,
+}
+
+/// Where a provider departs from its dialect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Whether a stream must be asked for its usage.
+    pub stream_usage: StreamUsage,
+    /// Members that it refuses.
+    pub drop: Vec<String>,
+    /// Members that it knows by another name.
+    pub rename: Vec<(String, String)>,
+    /// Reasoning tokens come on top of the completion tokens, not within them.
+    pub reasoning_apart: bool,
+}
+
+/// How a provider treats usage in streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// It reports usage when `stream_options.include_usage` asks for it.
+    #[default]
+    Ask,
+    /// It reports usage unasked, or asking changes nothing; nothing is added to the request.
+    Always,
+    /// It refuses to be asked and reports none.
+    Never,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// From the end of the request to the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub between_bytes: Duration,
+    /// For the whole.
+    pub total: Duration,
+}
+
+// === impl Upstream ===
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("name", &self.name)
+            .field("reach", &self.reach)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Timeouts ===
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(120),
+            between_bytes: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}

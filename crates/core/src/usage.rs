@@ -1,0 +1,55 @@
+//! What a request consumed, in buckets that do not overlap.
+
+use serde::{Deserialize, Serialize};
+
+/// Token counts of one request. The buckets are disjoint: a cached input token is in `cache_read` and not in `input`,
+/// a reasoning token is in `reasoning` and not in `output`; so a price applies to each bucket and nothing is paid twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fresh text (and image) input tokens.
+    pub input: u64,
+    /// Input tokens read from the provider's prompt cache.
+    pub cache_read: u64,
+    /// Input tokens written to the provider's prompt cache.
+    pub cache_write: u64,
+    /// Input tokens of audio.
+    pub audio_input: u64,
+    /// Visible output tokens.
+    pub output: u64,
+    /// Output tokens spent on reasoning, shown or not.
+    pub reasoning: u64,
+    /// Output tokens of audio.
+    pub audio_output: u64,
+    /// Where the numbers come from.
+    pub source: Source,
+}
+
+/// Who says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The provider reported it.
+    #[default]
+    Reported,
+    /// The gateway estimated it, as no report came; shown as such wherever it is shown.
+    Estimated,
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// All tokens that went in.
+    pub const fn input_total(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write + self.audio_input
+    }
+
+    /// All tokens that came out.
+    pub const fn output_total(&self) -> u64 {
+        self.output + self.reasoning + self.audio_output
+    }
+
+    /// Whether the provider reported these numbers.
+    pub const fn reported(&self) -> bool {
+        matches!(self.source, Source::Reported)
+    }
+}
