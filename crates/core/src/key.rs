@@ -71,9 +71,12 @@ impl Key {
     }
 }
 
-/// Whether a name fits a pattern: the same, or the pattern ends in `*` and the name begins with the rest.
+/// Whether a name fits a pattern: the same, or the pattern ends in `*` and the name begins with the rest. A star
+/// crosses the slash between provider and model only where it stands alone or behind that slash.
 pub fn matches(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+    let Some(start) = pattern.strip_suffix('*') else { return pattern == name };
+    let same_depth = start.is_empty() || start.contains('/') || !name.contains('/');
+    same_depth && name.starts_with(start)
 }
 
 const fn no_hash() -> KeyHash {
@@ -96,6 +99,7 @@ mod tests {
         assert!(!matches("openai/*", "groq/llama"));
         assert!(matches("support-bot", "support-bot"));
         assert!(!matches("support-bot", "support-bot-2"));
-        assert!(matches("*", "anything"));
+        assert!(matches("*", "any/thing"));
+        assert!(!matches("gpt-*", "gpt-evil/model"));
     }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -34,6 +35,10 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub body: Segments,
+    /// The longest wait for the head of the answer.
+    pub first_byte: Duration,
+    /// The longest this call may take in all, its body included.
+    pub total: Duration,
 }
 
 /// A provider's answer up to its body.
@@ -48,8 +53,8 @@ pub struct Answer {
 
 /// Reaches providers.
 pub trait Transport: Send + Sync {
-    /// Makes a call, and returns at the head of the answer. Keeps the upstream's connect and first-byte time-outs;
-    /// the body keeps that between bytes. A dropped future or body ends the call at the provider.
+    /// Makes a call, and returns at the head of the answer. Keeps the upstream's connect time-out and the call's own
+    /// limits; the body keeps the time-out between bytes. A dropped future or body ends the call at the provider.
     fn call(&self, call: Call) -> Ready<'_, Result<Answer, Error>>;
 }
 

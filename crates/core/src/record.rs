@@ -52,7 +52,7 @@ pub struct Record {
     /// Time spent in the gateway itself before the first attempt, in microseconds.
     pub overhead_us: u32,
     /// How the targets were chosen; absent when the request failed before that.
-    pub decision: Option<Decision>,
+    pub decision: Option<Arc<Decision>>,
     /// Every attempt in order.
     pub attempts: Vec<Attempt>,
 }

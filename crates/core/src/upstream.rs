@@ -76,8 +76,6 @@ pub struct Quirks {
     pub drop: Vec<String>,
     /// Members that it knows by another name.
     pub rename: Vec<(String, String)>,
-    /// Reasoning tokens come on top of the completion tokens, not within them.
-    pub reasoning_apart: bool,
 }
 
 /// How a provider treats usage in streams.

@@ -1,0 +1,252 @@
+//! Errors, read and written.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use lockgate_core::{Candidate, Error, Kind, Payload, RequestId, Retry, Verbatim};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Longer messages of a provider are cut in the log.
+const MAX_DETAIL: usize = 2_000;
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<&'a str>,
+    code: &'static str,
+    /// Ours: whose fault it is.
+    fault: &'static str,
+    /// Ours: how to find it in the log.
+    request_id: &'a str,
+    /// Ours: the targets that were looked at.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    candidates: &'a [Candidate],
+}
+
+/// A provider's error as its many dialects write it; all members may be missing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    message: Option<Value>,
+    r#type: Option<Value>,
+    code: Option<Value>,
+}
+
+pub(super) fn write(error: &Error, id: RequestId) -> Bytes {
+    let id = id.text();
+    let envelope = Envelope {
+        error: Body {
+            message: error.public(),
+            r#type: native_type(error.kind()),
+            param: error.at(),
+            code: error.kind().code(),
+            fault: error.fault().code(),
+            request_id: id.as_str(),
+            candidates: error.looked_at(),
+        },
+    };
+    // Strings and enums only: this cannot fail.
+    serde_json::to_vec(&envelope).unwrap_or_default().into()
+}
+
+pub(super) fn event(error: &Error, id: RequestId) -> Bytes {
+    let mut event = b"data: ".to_vec();
+    event.extend_from_slice(&write(error, id));
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+/// The `type` that OpenAI's own API uses for such an error.
+const fn native_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unauthenticated => "authentication_error",
+        Kind::PermissionDenied => "permission_error",
+        Kind::RateLimited | Kind::UpstreamRateLimited => "rate_limit_error",
+        Kind::BudgetExceeded => "insufficient_quota",
+        Kind::InvalidRequest
+        | Kind::NotFound
+        | Kind::ModelNotFound
+        | Kind::RequestTooLarge
+        | Kind::RequestTimeout
+        | Kind::ClientClosed
+        | Kind::ContextWindow
+        | Kind::ContentPolicy
+        | Kind::GuardrailBlocked => "invalid_request_error",
+        _ => "server_error",
+    }
+}
+
+/// What an answer other than 2xx means.
+pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
+    let payload = Payload::parse(body.clone()).ok();
+    let told = payload.as_ref().map(told).unwrap_or_default();
+    let error = worded(classify(status.as_u16(), &told), status.as_u16(), &told, body)
+        .retry_after(retry_after(headers));
+    let error = match status.as_u16() {
+        // Another provider may know the model, take the size, or accept the parameter.
+        404 | 413 | 422 => error.retry(Retry::Elsewhere),
+        _ => error,
+    };
+    if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+        return error;
+    }
+    error.verbatim(Verbatim { status, headers: headers.clone(), body: body.clone() })
+}
+
+/// The error that a provider put into an answer that began well.
+pub(super) fn in_answer(payload: &Payload) -> Error {
+    let told = told(payload);
+    let status = ["code", "status", "status_code"]
+        .iter()
+        .find_map(|name| payload.read::<Value>("error")?.get(name)?.as_u64())
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| (400..600).contains(code))
+        .unwrap_or(500);
+    worded(classify(status, &told), status, &told, payload.bytes())
+}
+
+fn told(payload: &Payload) -> Told {
+    payload.read::<Told>("error").or_else(|| serde_json::from_slice(payload.bytes()).ok()).unwrap_or_default()
+}
+
+fn worded(kind: Kind, status: u16, told: &Told, body: &[u8]) -> Error {
+    let text = match &told.message {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::from_utf8_lossy(&body[..body.len().min(MAX_DETAIL)]).into_owned(),
+    };
+    let text: String = text.chars().take(MAX_DETAIL).collect();
+    Error::upstream(kind, format!("The provider answered with {}.", meaning(kind, status))).detail(text)
+}
+
+fn meaning(kind: Kind, status: u16) -> String {
+    let what = match kind {
+        Kind::ContextWindow => "an error: the input is longer than the model's context window",
+        Kind::ContentPolicy => "an error: it refused the content",
+        Kind::UpstreamAuth => "an error: it does not accept the gateway's credential",
+        Kind::UpstreamCredit => "an error: the gateway's account there has no credit or quota",
+        Kind::UpstreamRateLimited => "an error: it limits the gateway's rate",
+        Kind::UpstreamOverloaded => "an error: it is overloaded",
+        Kind::UpstreamTimeout => "an error: it timed out",
+        Kind::ModelNotFound => "an error: it does not know the model",
+        Kind::RequestTooLarge => "an error: the request is too large for it",
+        Kind::InvalidRequest => "an error: it does not accept the request",
+        _ => "an error",
+    };
+    format!("{what} (status {status})")
+}
+
+fn classify(status: u16, told: &Told) -> Kind {
+    let word = |value: &Option<Value>| match value {
+        Some(Value::String(text)) => text.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    let (code, kind, message) = (word(&told.code), word(&told.r#type), word(&told.message));
+    let says = |needles: &[&str]| needles.iter().any(|needle| message.contains(needle));
+    match status {
+        400 | 413 | 422 | 500
+            if code.contains("context_length")
+                || kind.contains("exceed_context")
+                || says(&["context length", "context window", "context size", "prompt is too long"]) =>
+        {
+            Kind::ContextWindow
+        }
+        400 | 403 | 422
+            if code.contains("content_filter")
+                || code.contains("content_policy")
+                || says(&["content management policy", "content policy", "flagged by moderation"]) =>
+        {
+            Kind::ContentPolicy
+        }
+        401 | 403 => Kind::UpstreamAuth,
+        402 => Kind::UpstreamCredit,
+        404 => Kind::ModelNotFound,
+        408 | 504 | 524 => Kind::UpstreamTimeout,
+        413 => Kind::RequestTooLarge,
+        429 if code == "insufficient_quota" || kind == "insufficient_quota" => Kind::UpstreamCredit,
+        429 => Kind::UpstreamRateLimited,
+        503 | 529 => Kind::UpstreamOverloaded,
+        409 | 425 | 500..=599 => Kind::UpstreamError,
+        400..=499 => Kind::InvalidRequest,
+        _ => Kind::UpstreamBadAnswer,
+    }
+}
+
+/// `retry-after-ms`, or `retry-after` in seconds. The form with a date is left: no provider sends it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
+    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: u16, body: &'static str) -> Kind {
+        read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &Bytes::from_static(body.as_bytes()))
+            .kind()
+    }
+
+    #[test]
+    fn reads_statuses_and_codes() {
+        assert_eq!(kind(401, "{}"), Kind::UpstreamAuth);
+        assert_eq!(kind(402, "{}"), Kind::UpstreamCredit);
+        assert_eq!(kind(429, "{}"), Kind::UpstreamRateLimited);
+        assert_eq!(kind(429, r#"{"error":{"code":"insufficient_quota"}}"#), Kind::UpstreamCredit);
+        assert_eq!(kind(529, "busy"), Kind::UpstreamOverloaded);
+        assert_eq!(kind(502, "<html>"), Kind::UpstreamError);
+        assert_eq!(kind(504, ""), Kind::UpstreamTimeout);
+        assert_eq!(kind(302, ""), Kind::UpstreamBadAnswer);
+        assert_eq!(kind(400, r#"{"error":{"code":"context_length_exceeded"}}"#), Kind::ContextWindow);
+        assert_eq!(
+            kind(400, r#"{"message":"This model's maximum context length is 8 tokens"}"#),
+            Kind::ContextWindow
+        );
+        assert_eq!(kind(400, r#"{"error":{"code":"content_filter"}}"#), Kind::ContentPolicy);
+        assert_eq!(kind(400, r#"{"error":{"message":"bad"}}"#), Kind::InvalidRequest);
+    }
+
+    #[test]
+    fn only_json_is_passed_on_untouched() {
+        let error = read(
+            StatusCode::BAD_GATEWAY,
+            &HeaderMap::new(),
+            &Bytes::from_static(b"<html>secret host</html>"),
+        );
+        assert!(error.own_answer().is_none());
+        assert!(!error.public().contains("secret"));
+        let error = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), &Bytes::from_static(b"{\"error\":{}}"));
+        assert_eq!(error.own_answer().unwrap().body, &b"{\"error\":{}}"[..]);
+    }
+
+    #[test]
+    fn reads_how_long_to_wait() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "2".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(2)));
+        headers.insert("retry-after-ms", "150".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(Duration::from_millis(150)));
+        headers.insert("retry-after-ms", "NaN".parse().unwrap());
+        assert_eq!(retry_after(&headers), None);
+    }
+
+    #[test]
+    fn writes_what_the_sdk_reads_and_nothing_private() {
+        let error = Error::client(Kind::ModelNotFound, "No model \"x\".").param("model").detail("hidden");
+        let json: Value = serde_json::from_slice(&write(&error, RequestId::from_u128(7))).unwrap();
+        assert_eq!(json["error"]["code"], "model_not_found");
+        assert_eq!(json["error"]["type"], "invalid_request_error");
+        assert_eq!(json["error"]["param"], "model");
+        assert_eq!(json["error"]["fault"], "caller");
+        assert!(!json.to_string().contains("hidden"));
+    }
+}

@@ -1,0 +1,58 @@
+//! OpenAI chat completions: `POST /v1/chat/completions`.
+
+mod error;
+mod request;
+mod response;
+mod stream;
+pub mod wire;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use lockgate_core::{Error, Quirks, RequestId, Usage};
+
+use crate::{Dialect, Meter, Prepared, Turn};
+
+/// The dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAiChat;
+
+/// Its name.
+pub const NAME: &str = "openai.chat";
+
+impl Dialect for OpenAiChat {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn path(&self) -> &'static str {
+        "/chat/completions"
+    }
+
+    fn peek(&self, body: Bytes) -> Result<Turn, Error> {
+        request::peek(body)
+    }
+
+    fn prepare(&self, turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
+        request::prepare(turn, model, quirks)
+    }
+
+    fn whole(&self, body: &Bytes) -> Result<Option<Usage>, Error> {
+        response::whole(body)
+    }
+
+    fn meter(&self) -> Box<dyn Meter> {
+        Box::<stream::ChatMeter>::default()
+    }
+
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
+        error::read(status, headers, body)
+    }
+
+    fn write_error(&self, error: &Error, id: RequestId) -> (&'static str, Bytes) {
+        ("application/json", error::write(error, id))
+    }
+
+    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
+        error::event(error, id)
+    }
+}

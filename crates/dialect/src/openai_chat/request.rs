@@ -1,0 +1,136 @@
+//! Requests: peek into them, and prepare them for a provider.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lockgate_core::upstream::StreamUsage;
+use lockgate_core::{Error, Kind, Payload, Quirks};
+
+use crate::{Prepared, Turn};
+
+/// Longer names are no models.
+const MAX_MODEL: usize = 256;
+
+pub(super) fn peek(body: Bytes) -> Result<Turn, Error> {
+    let payload = Payload::parse(body)
+        .map_err(|why| Error::client(Kind::InvalidRequest, format!("Invalid JSON: {why}.")))?;
+    let model: Arc<str> = match payload.text("model") {
+        Some(model) if !model.is_empty() && model.len() <= MAX_MODEL => model.as_ref().into(),
+        Some(_) => return Err(invalid("model", "\"model\" must have 1 to 256 bytes.")),
+        None if payload.has("model") => return Err(invalid("model", "\"model\" must be a string.")),
+        None => {
+            return Err(invalid(
+                "model",
+                "\"model\" is missing: name a route, \"provider/model\" or a model; GET /v1/models lists them.",
+            ));
+        }
+    };
+    if !payload.get("messages").is_some_and(|messages| messages.starts_with(b"[")) {
+        return Err(invalid("messages", "\"messages\" must be an array of messages."));
+    }
+    let stream = match payload.get("stream") {
+        None | Some(b"null" | b"false") => false,
+        Some(b"true") => true,
+        Some(_) => return Err(invalid("stream", "\"stream\" must be true or false.")),
+    };
+    let usage_asked = stream && options(&payload)?.is_some_and(|o| o.flag("include_usage") == Some(true));
+    Ok(Turn { payload, model, stream, usage_asked })
+}
+
+pub(super) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
+    let mut splice = turn.payload.splice();
+    if *turn.model != *model {
+        splice = splice.set_text("model", model);
+    }
+    let withhold_usage = turn.stream && !turn.usage_asked && quirks.stream_usage == StreamUsage::Ask;
+    if withhold_usage {
+        let asked = Bytes::from_static(b"true");
+        let options = match options(&turn.payload) {
+            Ok(Some(options)) => options.splice().set("include_usage", asked).segments().join(),
+            _ => Bytes::from_static(br#"{"include_usage":true}"#),
+        };
+        splice = splice.set("stream_options", options);
+    }
+    for (from, to) in &quirks.rename {
+        splice = splice.rename(from, to);
+    }
+    for name in &quirks.drop {
+        splice = splice.remove(name);
+    }
+    Prepared { body: splice.segments(), withhold_usage }
+}
+
+fn options(payload: &Payload) -> Result<Option<Payload>, Error> {
+    match payload.get("stream_options") {
+        None | Some(b"null") => Ok(None),
+        Some(raw) => Payload::parse(payload.bytes().slice_ref(raw))
+            .map(Some)
+            .map_err(|_| invalid("stream_options", "\"stream_options\" must be an object.")),
+    }
+}
+
+fn invalid(param: &'static str, text: &'static str) -> Error {
+    Error::client(Kind::InvalidRequest, text).param(param)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(json: &str) -> Turn {
+        peek(Bytes::copy_from_slice(json.as_bytes())).unwrap()
+    }
+
+    fn sent(json: &str, model: &str, quirks: &Quirks) -> (String, bool) {
+        let prepared = prepare(&turn(json), model, quirks);
+        (String::from_utf8(prepared.body.join().to_vec()).unwrap(), prepared.withhold_usage)
+    }
+
+    #[test]
+    fn an_unchanged_request_goes_out_as_it_came() {
+        let json = "{ \"model\":\"m\", \"messages\":[ ] , \"extra\":{\"a\":1} }";
+        assert_eq!(sent(json, "m", &Quirks::default()), (json.into(), false));
+    }
+
+    #[test]
+    fn usage_of_a_stream_is_asked_for_once() {
+        let ask = Quirks::default();
+        let json = r#"{"model":"m","messages":[],"stream":true}"#;
+        let with = r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+        assert_eq!(sent(json, "m", &ask), (with.into(), true));
+        assert_eq!(sent(with, "m", &ask), (with.into(), false));
+        let other = r#"{"model":"m","messages":[],"stream":true,"stream_options":{"x":1}}"#;
+        let both =
+            r#"{"model":"m","messages":[],"stream":true,"stream_options":{"x":1,"include_usage":true}}"#;
+        assert_eq!(sent(other, "m", &ask), (both.into(), true));
+        let never = Quirks { stream_usage: StreamUsage::Never, ..Quirks::default() };
+        assert_eq!(sent(json, "m", &never), (json.into(), false));
+    }
+
+    #[test]
+    fn quirks_drop_and_rename() {
+        let quirks = Quirks {
+            drop: vec!["seed".into()],
+            rename: vec![("max_tokens".into(), "max_completion_tokens".into())],
+            ..Quirks::default()
+        };
+        let (out, _) = sent(r#"{"model":"m","seed":1,"max_tokens":5,"messages":[]}"#, "x", &quirks);
+        assert_eq!(out, r#"{"model":"x","max_completion_tokens":5,"messages":[]}"#);
+    }
+
+    #[test]
+    fn says_which_member_is_wrong() {
+        let at =
+            |json: &str| peek(Bytes::copy_from_slice(json.as_bytes())).unwrap_err().at().map(str::to_owned);
+        assert_eq!(at(r#"{"messages":[]}"#).as_deref(), Some("model"));
+        assert_eq!(at(r#"{"model":7,"messages":[]}"#).as_deref(), Some("model"));
+        assert_eq!(at(r#"{"model":"","messages":[]}"#).as_deref(), Some("model"));
+        assert_eq!(at(r#"{"model":"m"}"#).as_deref(), Some("messages"));
+        assert_eq!(at(r#"{"model":"m","messages":[],"stream":1}"#).as_deref(), Some("stream"));
+        assert_eq!(
+            at(r#"{"model":"m","messages":[],"stream":true,"stream_options":1}"#).as_deref(),
+            Some("stream_options")
+        );
+        assert_eq!(at("{"), None);
+    }
+}
