@@ -1,1 +1,21 @@
-//! The walk of a request: identify, peek, attribute, admit, route, dispatch, relay, finish.
+//! The walk of a request, and the rooms that it passes.
+//!
+//! Invariant: works on ports alone: no database, no socket, no HTTP server; the whole of it runs in a unit test with a
+//! scripted transport and a clock wound by hand.
+
+pub mod admit;
+mod chat;
+mod dispatch;
+mod engine;
+mod inbound;
+pub mod record;
+mod relay;
+mod reply;
+mod snapshot;
+
+pub use chat::chat;
+pub use engine::{Engine, KeyHasher, State};
+pub use inbound::Inbound;
+pub use relay::Relay;
+pub use reply::{Reply, ReplyBody};
+pub use snapshot::{KeyTable, Snapshot};

@@ -1,0 +1,81 @@
+//! The walk of a chat request, room by room.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lockgate_core::{Error, Kind};
+use lockgate_route::Plan;
+
+use crate::admit::{attribute, identify, limits};
+use crate::dispatch::{Budget, dispatch};
+use crate::engine::Engine;
+use crate::inbound::Inbound;
+use crate::record::Ticket;
+use crate::relay::relay;
+use crate::reply::Reply;
+
+/// Takes a request through the house. `body` is read only after the key was found good.
+///
+/// # Errors
+/// The caller's, a policy's, the provider's or the gateway's; it is recorded already, and the door renders it.
+pub async fn chat(
+    engine: &Engine,
+    inbound: Inbound,
+    body: impl Future<Output = Result<Bytes, Error>>,
+) -> Result<Reply, Error> {
+    let state = &engine.state;
+    let snapshot = state.snapshot.load_full();
+
+    // Identify. No record is kept of whoever has no key.
+    let principal = identify::identify(state, &snapshot, &inbound.headers)?;
+    let mut ticket = Ticket::open(state, &inbound, &principal);
+
+    // From here on every end is recorded: by the reply's own end, by this error, or by the ticket's drop.
+    match walk(engine, &snapshot, &inbound, &mut ticket, &principal, body).await {
+        Ok(landed) => Ok(relay(landed, ticket, inbound.id)),
+        Err(error) => {
+            ticket.fail(&error);
+            Err(error)
+        }
+    }
+}
+
+async fn walk(
+    engine: &Engine,
+    snapshot: &crate::Snapshot,
+    inbound: &Inbound,
+    ticket: &mut Ticket,
+    principal: &lockgate_core::Principal,
+    body: impl Future<Output = Result<Bytes, Error>>,
+) -> Result<crate::dispatch::Landed, Error> {
+    let state = &engine.state;
+
+    // Peek: the members that decide, nothing else.
+    let turn = inbound.dialect.peek(body.await?)?;
+    ticket.asked(&turn);
+
+    // Attribute: on whose behalf.
+    ticket.attribute(attribute::attribute(principal, &inbound.headers, &turn.payload)?);
+
+    // Admit: what the name stands for, and whether this key may use it.
+    let resolution = snapshot.table.resolve(&turn.model).ok_or_else(|| unknown(&turn.model))?;
+    limits::may_use(principal, &turn.model, &resolution)?;
+
+    // Route: an ordered plan, with every reason.
+    let plan = Plan::ordered(&resolution, state.clock.now(), &state.breakers);
+    ticket.decided(Arc::clone(&plan.decision));
+
+    // Dispatch: until one target has said something.
+    let budget = Budget::new(&inbound.headers, &plan)?;
+    dispatch(engine, inbound.dialect, turn, &plan, budget, ticket).await
+}
+
+fn unknown(model: &str) -> Error {
+    let shown: String = model.chars().take(100).collect();
+    Error::client(
+        Kind::ModelNotFound,
+        format!("No route, provider or model is named \"{shown}\". GET /v1/models lists what there is."),
+    )
+    .param("model")
+}

@@ -1,0 +1,54 @@
+//! How much time a request has.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use lockgate_core::{Error, Kind};
+use lockgate_route::Plan;
+use tokio::time::Instant;
+
+/// The time that is left for all attempts of a request together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    deadline: Instant,
+}
+
+const HEADER: &str = "x-lockgate-timeout-ms";
+
+impl Budget {
+    /// The smallest of: the client's own wish, the route's limit, the first provider's limit.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the client's wish is not a number of milliseconds from 1 up.
+    pub(crate) fn new(headers: &HeaderMap, plan: &Plan) -> Result<Self, Error> {
+        let provider = plan.endpoints.first().map(|endpoint| endpoint.upstream.timeouts.total);
+        let mut total = plan.timeout.or(provider).unwrap_or(Duration::from_secs(600));
+        if let Some(value) = headers.get(HEADER) {
+            let wish = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|ms| *ms > 0);
+            let wish = wish.map(Duration::from_millis).ok_or_else(|| {
+                Error::client(
+                    Kind::InvalidRequest,
+                    format!("\"{HEADER}\" must be a whole number of milliseconds from 1 up."),
+                )
+                .param(HEADER)
+            })?;
+            total = total.min(wish);
+        }
+        Ok(Self { deadline: Instant::now() + total })
+    }
+
+    /// What is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// The end.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}

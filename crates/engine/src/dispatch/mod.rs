@@ -1,0 +1,126 @@
+//! Calls targets until one has said something. Until then nothing has gone to the client, so a target that fails is
+//! passed over without a trace but in the record.
+
+mod attempt;
+mod budget;
+mod collect;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use lockgate_core::{Error, Event, Retry, Usage, id};
+use lockgate_dialect::{Dialect, Turn};
+use lockgate_route::{Endpoint, Plan};
+
+pub(crate) use budget::Budget;
+
+use crate::engine::{Engine, State};
+use crate::record::Ticket;
+use crate::relay::Begun;
+
+/// What a target said.
+pub(crate) struct Landed {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) landing: Landing,
+}
+
+/// The body of what a target said.
+pub(crate) enum Landing {
+    /// All of it, checked.
+    Whole { body: Bytes, usage: Option<Usage> },
+    /// A stream with its first content.
+    Stream(Begun),
+}
+
+/// First pause before the targets are gone through again; doubled each time, with full jitter.
+const PAUSE: Duration = Duration::from_millis(100);
+/// A provider that wants a longer pause than this is not waited for: the client can do that better.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Goes through the plan's targets, and again as often as it says, until one answers.
+///
+/// # Errors
+/// That of the last attempt, or the first that no other target could mend.
+pub(crate) async fn dispatch(
+    engine: &Engine,
+    dialect: &'static dyn Dialect,
+    turn: Turn,
+    plan: &Plan,
+    budget: Budget,
+    ticket: &mut Ticket,
+) -> Result<Landed, Error> {
+    let turn = Arc::new(turn);
+    let mut open: Vec<&Arc<Endpoint>> = plan.endpoints.iter().collect();
+    let mut round = 0;
+    loop {
+        let mut again = Vec::new();
+        let mut last = None;
+        for endpoint in open {
+            if last.is_some() && budget.is_over() {
+                break;
+            }
+            ticket.attempt(endpoint.target.clone());
+            match attempt::attempt(engine, dialect, &turn, endpoint, &budget).await {
+                Ok(landed) => {
+                    ticket.attempted(Some(landed.status.as_u16()), None);
+                    healthy(&engine.state, endpoint);
+                    return Ok(landed);
+                }
+                Err(failed) => {
+                    ticket.attempted(failed.status, Some(&failed.error));
+                    if failed.error.kind().counts_against_health() {
+                        unhealthy(&engine.state, endpoint);
+                    }
+                    match failed.error.retry_advice() {
+                        Retry::Never => return Err(failed.error),
+                        Retry::Elsewhere => {}
+                        Retry::Again => again.push(endpoint),
+                    }
+                    last = Some(failed.error);
+                }
+            }
+        }
+        // A plan has at least one endpoint, and a further round has at least one, so there is a last error.
+        let error = last
+            .unwrap_or_else(|| Error::gateway(lockgate_core::Kind::NoTarget, "No target is left to try."));
+        let pause = pause(round, &error);
+        if again.is_empty() || round >= plan.rounds || pause > LONGEST_PAUSE || budget.left() <= pause {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        open = again;
+        round += 1;
+    }
+}
+
+fn pause(round: u32, error: &Error) -> Duration {
+    if let Some(asked) = error.wait() {
+        return asked;
+    }
+    let longest = PAUSE.saturating_mul(2_u32.saturating_pow(round)).min(LONGEST_PAUSE);
+    let share = (id::chance() >> 40) as u32;
+    // Full jitter (24 random bits): a crowd of clients that failed together does not come back together.
+    longest.mul_f64(f64::from(share) / f64::from(1_u32 << 24))
+}
+
+/// Notes a success of an endpoint.
+pub(crate) fn healthy(state: &State, endpoint: &Endpoint) {
+    if endpoint.breaker.success(state.clock.now(), &state.breakers) {
+        changed(state, endpoint, false);
+    }
+}
+
+/// Notes a failure that speaks against an endpoint.
+pub(crate) fn unhealthy(state: &State, endpoint: &Endpoint) {
+    if endpoint.breaker.failure(state.clock.now(), &state.breakers) {
+        changed(state, endpoint, true);
+    }
+}
+
+fn changed(state: &State, endpoint: &Endpoint, open: bool) {
+    let (provider, model) = (&endpoint.target.provider, &endpoint.target.model);
+    state.events.emit(&Event::BreakerChanged { provider, model, open });
+}

@@ -1,0 +1,40 @@
+//! What all requests share, and what one worker thread has for itself.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use lockgate_core::port::{EventSink, RecordSink, Transport};
+use lockgate_core::{Clock, KeyHash};
+use lockgate_route::{Registry, Settings};
+
+use crate::snapshot::Snapshot;
+
+/// Hashes a virtual key as the store does.
+pub type KeyHasher = Box<dyn Fn(&str) -> KeyHash + Send + Sync>;
+
+/// What all requests of a process share.
+pub struct State {
+    /// What is in force. Swapped whole.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The health of every endpoint; outlives snapshots.
+    pub registry: Arc<Registry>,
+    /// When endpoints leave rotation.
+    pub breakers: Settings,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Sees every event.
+    pub events: Arc<dyn EventSink>,
+    /// Takes finished records.
+    pub records: Arc<dyn RecordSink>,
+    /// Hashes virtual keys.
+    pub hasher: KeyHasher,
+}
+
+/// The engine of one worker thread: the shared state, and connections of its own.
+#[derive(Clone)]
+pub struct Engine {
+    /// What all workers share.
+    pub state: Arc<State>,
+    /// Reaches providers.
+    pub transport: Arc<dyn Transport>,
+}

@@ -1,0 +1,7 @@
+//! What is remembered: the ticket that a request carries, and the queue behind which the store writes.
+
+mod queue;
+mod ticket;
+
+pub use queue::{Queue, Writer};
+pub use ticket::Ticket;

@@ -1,0 +1,174 @@
+//! The record of a request while it is under way. However the request ends, it is handed over exactly once.
+
+use std::sync::Arc;
+
+use lockgate_core::record::Target;
+use lockgate_core::{Attempt, Attribution, Decision, Error, Event, Outcome, Principal, Record, Tick, Usage};
+use lockgate_dialect::Turn;
+
+use crate::engine::State;
+use crate::inbound::Inbound;
+
+/// A request's record, handed over when the request ends: by [`Ticket::finish`], by [`Ticket::fail`], or by dropping
+/// it, which means that the client left.
+pub struct Ticket {
+    state: Arc<State>,
+    arrived: Tick,
+    record: Option<Box<Record>>,
+}
+
+/// Status in the log of a request whose client left before it was answered (nginx's convention).
+const CLIENT_CLOSED: u16 = 499;
+
+impl Ticket {
+    /// Opens the record.
+    pub fn open(state: &Arc<State>, inbound: &Inbound, principal: &Principal) -> Self {
+        state.events.emit(&Event::RequestStarted);
+        let key = &principal.key;
+        let record = Record {
+            id: inbound.id,
+            dialect: inbound.dialect.name().into(),
+            key: Arc::clone(&key.id),
+            key_name: Arc::clone(&key.name),
+            attribution: Attribution::default(),
+            asked: Arc::from(""),
+            stream: false,
+            target: None,
+            outcome: Outcome::Cancelled,
+            status: CLIENT_CLOSED,
+            error: None,
+            detail: None,
+            usage: None,
+            cost: None,
+            took_us: 0,
+            first_content_us: None,
+            overhead_us: 0,
+            decision: None,
+            attempts: Vec::new(),
+        };
+        Self { state: Arc::clone(state), arrived: inbound.arrived, record: Some(Box::new(record)) }
+    }
+
+    /// What was asked for.
+    pub fn asked(&mut self, turn: &Turn) {
+        self.edit(|record| {
+            record.asked = Arc::clone(&turn.model);
+            record.stream = turn.stream;
+        });
+    }
+
+    /// On whose behalf.
+    pub fn attribute(&mut self, attribution: Attribution) {
+        self.edit(|record| record.attribution = attribution);
+    }
+
+    /// How the targets were chosen.
+    pub fn decided(&mut self, decision: Arc<Decision>) {
+        let overhead = self.elapsed_us();
+        self.edit(|record| {
+            record.decision = Some(decision);
+            record.overhead_us = overhead;
+        });
+    }
+
+    /// An attempt begins. Should the client leave during it, it stands in the record without an outcome.
+    pub fn attempt(&mut self, target: Target) {
+        let at_us = self.elapsed_us();
+        self.edit(|record| {
+            record.target = Some(target.clone());
+            record.attempts.push(Attempt {
+                target,
+                at_us,
+                took_us: 0,
+                status: None,
+                error: None,
+                detail: None,
+            });
+        });
+    }
+
+    /// The attempt under way ended.
+    pub fn attempted(&mut self, status: Option<u16>, error: Option<&Error>) {
+        let now = self.elapsed_us();
+        self.edit(|record| {
+            let Some(attempt) = record.attempts.last_mut() else { return };
+            attempt.took_us = now.saturating_sub(attempt.at_us);
+            attempt.status = status;
+            attempt.error = error.map(Error::kind);
+            attempt.detail = error.and_then(Error::private).map(str::to_owned);
+        });
+    }
+
+    /// The answer's head, or its first content, is on its way to the client.
+    pub fn answering(&mut self, status: u16) {
+        let now = self.elapsed_us();
+        self.edit(|record| {
+            record.status = status;
+            record.first_content_us = Some(now);
+        });
+    }
+
+    /// What was consumed so far.
+    pub fn used(&mut self, usage: Option<Usage>) {
+        self.edit(|record| record.usage = usage);
+    }
+
+    /// Number of attempts so far.
+    pub fn attempts(&self) -> usize {
+        self.record.as_ref().map_or(0, |record| record.attempts.len())
+    }
+
+    /// The target that is being or was called last.
+    pub fn target(&self) -> Option<&Target> {
+        self.record.as_ref()?.target.as_ref()
+    }
+
+    /// Microseconds spent before the first attempt.
+    pub fn overhead_us(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.overhead_us)
+    }
+
+    /// The request was answered.
+    pub fn finish(mut self, outcome: Outcome, error: Option<&Error>) {
+        self.close(outcome, error);
+    }
+
+    /// The request was answered with an error.
+    pub fn fail(mut self, error: &Error) {
+        self.edit(|record| record.status = error.status().as_u16());
+        self.close(Outcome::Error, Some(error));
+    }
+
+    fn close(&mut self, outcome: Outcome, error: Option<&Error>) {
+        let took_us = self.elapsed_us();
+        let Some(mut record) = self.record.take() else { return };
+        record.outcome = outcome;
+        record.took_us = took_us;
+        record.error = error.map(Error::kind);
+        record.detail = error.map(|error| match error.private() {
+            Some(private) => format!("{} [{private}]", error.public()),
+            None => error.public().to_owned(),
+        });
+        self.state.events.emit(&Event::RequestFinished(&record));
+        self.state.records.offer(record);
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+
+    fn elapsed_us(&self) -> u32 {
+        self.state.clock.now().micros_since(self.arrived)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.record.is_some() {
+            self.edit(|record| record.status = CLIENT_CLOSED);
+            self.close(Outcome::Cancelled, None);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! From the provider to the client: bytes untouched, a meter beside them.
+
+mod estimate;
+mod headers;
+mod stream;
+mod tee;
+
+use lockgate_core::{Outcome, RequestId};
+
+use crate::dispatch::{Landed, Landing};
+use crate::record::Ticket;
+use crate::reply::{Reply, ReplyBody};
+
+pub(crate) use estimate::input_estimate;
+pub(crate) use headers::strip;
+pub(crate) use stream::Begun;
+pub use stream::Relay;
+pub(crate) use tee::{Flow, Tee};
+
+/// Turns what a target said into the client's answer.
+pub(crate) fn relay(landed: Landed, mut ticket: Ticket, id: RequestId) -> Reply {
+    let status = landed.status;
+    ticket.answering(status.as_u16());
+    let headers = headers::for_client(landed.headers, &ticket, id);
+    let body = match landed.landing {
+        Landing::Whole { body, usage } => {
+            ticket.used(usage);
+            ticket.finish(Outcome::Ok, None);
+            ReplyBody::whole(body)
+        }
+        Landing::Stream(begun) => ReplyBody::Stream(Box::new(Relay::new(begun, ticket, id))),
+    };
+    Reply { status, headers, body }
+}
