@@ -1,1 +1,103 @@
 //! The grammar of lockgate.yaml: read with positions, compiled to meaning, all mistakes at once.
+//!
+//! [`load`] goes from text to [`Config`] in steps: `document` makes a tree with positions of the YAML, `env` puts in
+//! the variables, the declarations in `server`, `records`, `provider` and `route` read the tree, and what can only be
+//! judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
+//! reads files, the environment or the clock.
+
+mod context;
+mod declare;
+mod diagnostic;
+mod document;
+mod duration;
+mod endpoint;
+mod env;
+mod provider;
+mod records;
+mod route;
+mod scalar;
+mod schema;
+mod server;
+mod setting;
+mod size;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::declare::settings;
+use crate::diagnostic::Findings;
+use crate::setting::{Section, Setting};
+
+pub use crate::diagnostic::{Diagnostic, Severity};
+pub use crate::endpoint::{BaseUrl, Headers, Renames};
+pub use crate::provider::{Http2, Provider, ProviderType, StreamUsage, Timeouts, UpstreamTls};
+pub use crate::records::{Log, LogFormat, LogLevel, Records, Retention, Store, UnknownStore};
+pub use crate::route::{Route, Target, Use};
+pub use crate::schema::{reference, schema};
+pub use crate::server::{Limits, Metrics, Server, ServerTls};
+pub use crate::size::Size;
+
+settings! {
+    /// The settings of a gateway. Every one of them may be left out.
+    pub struct Config {
+        /// The front door.
+        server: Server;
+        /// Where keys and records live.
+        store: Store = Store::Sqlite(PathBuf::from(".lockgate/lockgate.db"));
+        /// How the record of each request gets into the store.
+        records: Records;
+        /// What the process says on its standard error.
+        log: Log;
+        /// Whether a provider key in the environment (such as `OPENAI_API_KEY`) adds the provider it belongs to.
+        discover: bool = false;
+        /// The upstreams, each under its name: a-z, 0-9, `.`, `_` and `-`, at most 64 characters.
+        providers: Vec<Provider>;
+        /// Names that clients can use as a model. A name cannot contain `/`.
+        routes: Vec<Route>;
+    }
+}
+
+/// What the grammar has to be told about the rest of the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The names of the built-in providers.
+    pub providers: &'a [&'a str],
+}
+
+/// Compiles the text of a lockgate.yaml. `env` gives the value of an environment variable.
+///
+/// Every mistake is reported, in the order of the file. There is a configuration exactly if no diagnostic is an
+/// [error](Severity::Error). Any text is fine as an input: time and memory are bounded, and it does not panic.
+pub fn load(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    known: &Known<'_>,
+) -> (Option<Config>, Vec<Diagnostic>) {
+    let mut findings = Findings::default();
+    let tree = document::read(text, env, &mut findings);
+    let config = tree.and_then(|root| {
+        let mut cx = Context::new(known, &mut findings);
+        let config = Config::read(&root, &mut cx)?;
+        let declared: HashSet<&str> =
+            config.providers.iter().map(|provider| provider.name.as_str()).collect();
+        cx.check_mentions(&declared, config.discover);
+        Some(config)
+    });
+    let diagnostics = findings.finish();
+    let usable = diagnostics.iter().all(|found| found.severity != Severity::Error);
+    (config.filter(|_| usable), diagnostics)
+}
+
+macro_rules! with_defaults {
+    ($($section:ty)+) => { $(
+        /// Every setting at its default.
+        impl Default for $section {
+            fn default() -> Self {
+                Self::start()
+            }
+        }
+    )+ };
+}
+
+with_defaults!(Config Server Limits Records Log Timeouts UpstreamTls);

@@ -1,0 +1,211 @@
+//! What a good file means, and what is said of a bad one.
+
+use std::time::Duration;
+
+use lockgate_config::{
+    Config, Diagnostic, Http2, Known, Limits, LogFormat, LogLevel, Metrics, ProviderType, Retention,
+    Severity, Size, Store, StreamUsage, Target, Timeouts, Use, load,
+};
+
+const KNOWN: Known<'_> = Known { providers: &["openai", "anthropic", "gemini", "demo"] };
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "ADMIN" => Some("let-me-in".to_owned()),
+        "OPENAI_API_KEY" => Some("sk-hidden".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "LINE" => Some("sk-hidden\n".to_owned()),
+        "WORKERS" => Some("3".to_owned()),
+        "TRICK" => Some("a: [b".to_owned()),
+        _ => None,
+    }
+}
+
+fn good(text: &str) -> Config {
+    let (config, diagnostics) = load(text, &env, &KNOWN);
+    assert_eq!(diagnostics, [], "{text}");
+    config.expect("there is a configuration if nothing is wrong")
+}
+
+/// The diagnostics as they are printed; the configuration is there exactly if none of them is an error.
+fn said(text: &str) -> String {
+    let (config, diagnostics) = load(text, &env, &KNOWN);
+    let usable = diagnostics.iter().all(|found| found.severity == Severity::Warning);
+    assert_eq!(config.is_some(), usable, "{text}");
+    diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn target(provider: &str, model: &str) -> Target {
+    Target { provider: provider.into(), model: model.into() }
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    for text in ["", "# nothing\n", "---\n", "{}", "server:\nproviders:\nroutes:\n", "\u{feff}"] {
+        assert_eq!(good(text), Config::default(), "{text:?}");
+    }
+    let config = Config::default();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:4100");
+    assert_eq!(config.server.workers, 0);
+    assert_eq!(config.server.tls, None);
+    assert_eq!(config.server.admin_token, None);
+    assert_eq!(config.server.metrics, Metrics::Admin);
+    assert_eq!(config.server.drain, Duration::from_secs(30));
+    assert_eq!(
+        config.server.limits,
+        Limits {
+            body: Size::mib(32),
+            header: Size::kib(64),
+            header_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            connections: 20_000,
+        }
+    );
+    assert_eq!(config.store, Store::Sqlite(".lockgate/lockgate.db".into()));
+    assert_eq!(config.records.flush, Duration::from_millis(100));
+    assert_eq!(config.records.queue, 65_536);
+    assert_eq!(config.records.retention, Retention::For(Duration::from_secs(30 * 24 * 3600)));
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.level, LogLevel::Info);
+    assert!(!config.log.requests);
+    assert!(!config.discover);
+    assert!(config.providers.is_empty());
+    assert!(config.routes.is_empty());
+}
+
+#[test]
+fn a_provider_and_a_route_have_defaults() {
+    let config = good("providers: { demo: }\nroutes: { try: [demo/echo] }");
+    let demo = &config.providers[0];
+    assert_eq!(demo.name, "demo");
+    assert_eq!(demo.kind, ProviderType::BuiltIn("demo".into()));
+    assert_eq!(demo.base_url, None);
+    assert_eq!(demo.api_key, None);
+    assert!(
+        demo.headers.is_empty() && demo.models.is_empty() && demo.drop.is_empty() && demo.rename.is_empty()
+    );
+    assert_eq!(
+        demo.timeouts,
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(120),
+            between_bytes: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    );
+    assert_eq!(demo.http2, Http2::Auto);
+    assert_eq!(demo.stream_usage, StreamUsage::Auto);
+    assert_eq!(demo.max_answer, Size::mib(32));
+    assert_eq!(demo.tls.ca, None);
+    assert!(!demo.tls.insecure);
+    let route = &config.routes[0];
+    assert_eq!(route.name, "try");
+    assert_eq!(route.targets, Use::Ordered(vec![target("demo", "echo")]));
+    assert_eq!((route.retries, route.attempt_timeout, route.timeout), (1, None, None));
+}
+
+#[test]
+fn every_setting_is_read() {
+    let config = good(include_str!("full.yaml"));
+    let server = &config.server;
+    assert_eq!(server.listen.to_string(), "0.0.0.0:8443");
+    assert_eq!(server.workers, 2);
+    let tls = server.tls.as_ref().unwrap();
+    assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("cert.pem"), Some("key.pem")));
+    assert_eq!(server.admin_token.as_ref().unwrap().expose(), "let-me-in");
+    assert_eq!(server.metrics, Metrics::Public);
+    assert_eq!(server.drain, Duration::from_secs(45));
+    assert_eq!(server.limits.body.bytes(), 64 << 20);
+    assert_eq!(server.limits.header, Size::kib(32));
+    assert_eq!(server.limits.header_timeout, Duration::from_secs(5));
+    assert_eq!(server.limits.body_timeout, Duration::from_secs(120));
+    assert_eq!(server.limits.write_timeout, Duration::from_secs(30));
+    assert_eq!(server.limits.connections, 5000);
+    assert_eq!(config.store, Store::Sqlite("/var/lib/lockgate/lockgate.db".into()));
+    assert_eq!(config.records.flush, Duration::from_millis(250));
+    assert_eq!(config.records.queue, 1000);
+    assert_eq!(config.records.retention, Retention::Forever);
+    assert_eq!(
+        (config.log.format, config.log.level, config.log.requests),
+        (LogFormat::Json, LogLevel::Debug, true)
+    );
+    assert!(config.discover);
+
+    let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+    assert_eq!(names, ["openai", "my-vllm", "backup"], "in the order of the file");
+    let [openai, vllm, backup] = config.providers.as_slice() else { panic!() };
+    assert_eq!(openai.kind, ProviderType::BuiltIn("openai".into()));
+    assert_eq!(openai.api_key.as_ref().unwrap().expose(), "sk-hidden");
+    assert_eq!(vllm.kind, ProviderType::OpenAiCompatible);
+    assert_eq!(vllm.base_url.as_ref().unwrap().as_str(), "http://localhost:8000/v1");
+    let headers: Vec<_> = vllm.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("x-team", "search"), ("authorization", "Bearer sk-hidden")]);
+    assert_eq!(vllm.models, ["qwen3", "org/llama"]);
+    assert_eq!(vllm.timeouts.first_byte, Duration::from_secs(300));
+    assert_eq!(vllm.timeouts.total, Duration::from_secs(3600));
+    assert_eq!((vllm.http2, vllm.stream_usage), (Http2::Always, StreamUsage::Ask));
+    assert_eq!(vllm.drop, ["logit_bias"]);
+    assert_eq!(vllm.rename.iter().collect::<Vec<_>>(), [("max_completion_tokens", "max_tokens")]);
+    assert_eq!(vllm.max_answer, Size::mib(1));
+    assert_eq!(vllm.tls.ca.as_ref().unwrap().to_str(), Some("ca.pem"));
+    assert_eq!(backup.kind, ProviderType::BuiltIn("anthropic".into()));
+    assert_eq!(backup.timeouts, vllm.timeouts, "an alias stands for what its anchor marks");
+
+    let [fast, best] = config.routes.as_slice() else { panic!() };
+    assert_eq!(fast.name, "fast");
+    assert_eq!(
+        fast.targets,
+        Use::Ordered(vec![target("openai", "gpt-4.1-mini"), target("my-vllm", "org/llama")])
+    );
+    assert_eq!(best.name, "best.of");
+    assert_eq!(
+        best.targets,
+        Use::Ordered(vec![target("backup", "claude"), target("gemini", "gemini-2.5-pro")])
+    );
+    assert_eq!(best.retries, 3);
+    assert_eq!(best.attempt_timeout, Some(Duration::from_secs(20)));
+    assert_eq!(best.timeout, Some(Duration::from_secs(90)));
+}
+
+#[test]
+fn variables_are_values_never_structure() {
+    assert_eq!(good("server: { workers: \"${WORKERS}\" }").server.workers, 3);
+    assert_eq!(good("server: { workers: \"${NONE:-4}\" }").server.workers, 4);
+    let config = good("providers: { demo: { models: [\"${TRICK}\", $$x] } }");
+    assert_eq!(config.providers[0].models, ["a: [b", "$x"]);
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let (config, _) = load(include_str!("full.yaml"), &env, &KNOWN);
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("sk-hidden") && !shown.contains("let-me-in"), "{shown}");
+
+    // A key in a wrong place, by a variable or written, must not travel on in a diagnostic.
+    for field in ["listen", "workers", "drain", "metrics", "tls", "limits", "admin_token", "no_such"] {
+        let shown = said(&format!("server: {{ {field}: \"${{OPENAI_API_KEY}} \\n\" }}"));
+        assert!(!shown.is_empty() && !shown.contains("sk-hidden"), "{shown}");
+    }
+    for field in
+        ["type", "base_url", "api_key", "headers", "models", "timeouts", "http2", "rename", "max_answer"]
+    {
+        let text =
+            format!("providers: {{ openai: {{ {field}: \"https://me:${{OPENAI_API_KEY}}@h?\\n\" }} }}");
+        let shown = said(&text);
+        assert!(!shown.is_empty() && !shown.contains("sk-hidden"), "{shown}");
+    }
+    for text in [
+        "providers: { openai: sk-hidden }",
+        "providers: { openai: { api_key: [sk-hidden] } }",
+        "store: postgres://me:sk-hidden@h/db",
+        "routes: { a: ['${OPENAI_API_KEY}', '${OPENAI_API_KEY}/x'] }",
+        "providers: { demo: { drop: ['${OPENAI_API_KEY}'], rename: { a: '${OPENAI_API_KEY}', b: '${OPENAI_API_KEY}' } } }",
+        "providers: { openai: { api_key: 'sk-hidden' } }",
+        "providers: { openai: { headers: { x-api-key: sk-hidden } } }",
+        "providers: { openai: { base_url: 'https://me:sk-hidden@h' } }",
+    ] {
+        let shown = said(text);
+        assert!(!shown.is_empty() && !shown.contains("sk-hidden"), "{shown}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Hugging Face Inference Providers.
+
+use super::Profile;
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "huggingface",
+    base_url: "https://router.huggingface.co/v1",
+    env: &["HF_TOKEN", "HUGGINGFACE_API_KEY"],
+    ..Profile::OPENAI_COMPATIBLE
+};

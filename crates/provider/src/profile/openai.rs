@@ -1,0 +1,11 @@
+//! OpenAI.
+
+use super::Profile;
+
+pub(super) const PROFILE: Profile = Profile {
+    name: "openai",
+    base_url: "https://api.openai.com/v1",
+    env: &["OPENAI_API_KEY"],
+    claims: &["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"],
+    ..Profile::OPENAI_COMPATIBLE
+};
