@@ -1,1 +1,20 @@
-//! The doors: data plane, admin endpoints, start page, TLS, drain. No policy.
+//! The doors: data plane, admin endpoints, start page, health, TLS, drain.
+//!
+//! Invariant: the only crate that knows HTTP servers; it holds no policy. A request on the data plane is turned into an
+//! `Inbound`, walked by the engine, and its reply or error is sent; errors become bytes here and nowhere else.
+
+mod admin;
+mod body;
+mod data_plane;
+mod drain;
+mod house;
+mod listen;
+mod page;
+mod panics;
+mod tls;
+mod watch;
+
+pub use drain::Drain;
+pub use house::{House, Limits, MetricsAccess, Probe};
+pub use listen::{Doors, open};
+pub use tls::{Certificates, TlsError};

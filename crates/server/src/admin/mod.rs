@@ -1,0 +1,83 @@
+//! The admin endpoints: closed unless authenticated.
+
+mod auth;
+pub(crate) mod endpoints;
+mod keys;
+mod records;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use lockgate_core::Error;
+
+pub(crate) use auth::{COOKIE, Sessions, is_authenticated, session};
+
+use crate::house::{House, MetricsAccess};
+
+/// The admin endpoints, health and metrics.
+pub(crate) fn router(house: &Arc<House>) -> Router {
+    let admin = Router::new()
+        .route("/api/v1/keys", get(keys::list))
+        .route("/api/v1/records", get(records::find))
+        .route("/api/v1/records/{id}", get(records::one))
+        .route("/api/v1/health/endpoints", get(endpoints::health))
+        .layer(from_fn_with_state(Arc::clone(house), auth::require));
+    let metrics = Router::new().route("/metrics", get(metrics));
+    let metrics = match house.metrics {
+        MetricsAccess::Public => metrics,
+        MetricsAccess::Admin => metrics.layer(from_fn_with_state(Arc::clone(house), auth::require)),
+    };
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(ready))
+        .merge(admin)
+        .merge(metrics)
+        .fallback(not_found)
+        .with_state(Arc::clone(house))
+}
+
+async fn ready(State(house): State<Arc<House>>) -> Response {
+    if house.drain.is_leaving() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    match (house.ready)() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn metrics(State(house): State<Arc<House>>) -> Response {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], (house.render_metrics)())
+        .into_response()
+}
+
+async fn not_found(request: axum::extract::Request) -> Response {
+    let message = format!("Nothing is served at {} {}.", request.method(), request.uri().path());
+    problem(StatusCode::NOT_FOUND, "not_found", &message)
+}
+
+/// An error of the admin side.
+fn problem(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = serde_json::json!({ "error": { "code": code, "message": message } });
+    (status, axum::Json(body)).into_response()
+}
+
+fn failed(error: &Error) -> Response {
+    problem(error.status(), error.kind().code(), error.public())
+}
+
+/// Runs work that may block, as a store's does, away from the worker's own thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Response> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| failed(&error)),
+        Err(_) => Err(problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The store could not be read.")),
+    }
+}

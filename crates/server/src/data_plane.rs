@@ -1,0 +1,179 @@
+//! The data plane: what path means what, and the only place where errors become answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use lockgate_core::{Error, Event, Kind, Principal, RequestId};
+use lockgate_dialect::Dialect;
+use lockgate_dialect::openai_chat::OpenAiChat;
+use lockgate_dialect::openai_chat::wire::{Model, Models};
+use lockgate_engine::{Engine, Inbound, Reply, ReplyBody, admit, chat};
+
+use crate::body::{Outgoing, UnderWay, read};
+use crate::house::House;
+use crate::panics::caught;
+use crate::watch::Pulse;
+use crate::{admin, page};
+
+/// One worker's door.
+pub(crate) struct Door {
+    pub(crate) house: Arc<House>,
+    engine: Engine,
+    pages: axum::Router,
+}
+
+/// What a path on the data plane asks for.
+enum Operation {
+    Chat(&'static dyn Dialect),
+    Models,
+}
+
+/// SDKs that expect their provider's name in the path.
+const SDK_PREFIXES: [&str; 1] = ["/openai"];
+
+impl Door {
+    pub(crate) fn new(house: Arc<House>, engine: Engine) -> Self {
+        let pages = admin::router(&house).merge(page::router(&house));
+        Self { house, engine, pages }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, pulse: &Arc<Pulse>) -> Response<Outgoing> {
+        let under_way = UnderWay::begin(&self.house.drain, pulse);
+        let http1 = request.version() < http::Version::HTTP_2;
+        let mut response = match operation(request.method(), request.uri().path()) {
+            Some(operation) => self.data(operation, request, under_way).await,
+            None => self.page(request, under_way).await,
+        };
+        if http1 && self.house.drain.is_leaving() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn data(
+        &self,
+        operation: Operation,
+        request: Request<Incoming>,
+        under_way: UnderWay,
+    ) -> Response<Outgoing> {
+        let state = &self.house.state;
+        let id = RequestId::new(state.clock.wall_ms());
+        let (parts, body) = request.into_parts();
+        let dialect: &'static dyn Dialect = match operation {
+            Operation::Chat(dialect) => dialect,
+            Operation::Models => &OpenAiChat,
+        };
+        let reply = match operation {
+            Operation::Chat(_) => {
+                let inbound = Inbound { id, arrived: state.clock.now(), dialect, headers: parts.headers };
+                let limits = &self.house.limits;
+                caught(chat(&self.engine, inbound, read(body, limits.body, limits.body_timeout))).await
+            }
+            Operation::Models => caught(async { self.models(&parts.headers, id) }).await,
+        };
+        let reply = reply.unwrap_or_else(|detail| {
+            state.events.emit(&Event::PanicCaught { detail: &detail });
+            Err(Error::gateway(
+                Kind::Internal,
+                "The gateway met an error of its own; the request's id finds it in the log.",
+            )
+            .detail(detail))
+        });
+        let reply = reply.unwrap_or_else(|error| {
+            if error.kind() == Kind::Unauthenticated {
+                state.events.emit(&Event::RequestRefused(&error));
+            }
+            render(&error, dialect, id)
+        });
+        let mut response = Response::new(Outgoing::reply(reply.body, under_way));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+
+    /// `GET /v1/models`: what the key may use.
+    fn models(&self, headers: &HeaderMap, id: RequestId) -> Result<Reply, Error> {
+        let snapshot = self.house.state.snapshot.load_full();
+        let principal = admit::identify::identify(&self.house.state, &snapshot, headers)?;
+        let listed = page::models(&snapshot);
+        let data = listed
+            .iter()
+            .filter(|(name, _)| usable(&principal, name))
+            .map(|(name, owner)| Model { id: name, object: "model", created: 0, owned_by: owner })
+            .collect();
+        let body = serde_json::to_vec(&Models { object: "list", data }).map_err(|error| {
+            Error::gateway(Kind::Internal, "The list could not be written.").detail(error.to_string())
+        })?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        insert_id(&mut headers, id);
+        Ok(Reply { status: http::StatusCode::OK, headers, body: ReplyBody::whole(body.into()) })
+    }
+
+    async fn page(&self, request: Request<Incoming>, under_way: UnderWay) -> Response<Outgoing> {
+        use tower_service::Service as _;
+        let path = request.uri().path().to_owned();
+        let response = caught(self.pages.clone().call(request.map(axum::body::Body::new))).await;
+        match response {
+            Ok(Ok(response)) => response.map(|body| Outgoing::page(body, under_way)),
+            Err(detail) => {
+                self.house.state.events.emit(&Event::PanicCaught { detail: &detail });
+                let error =
+                    Error::gateway(Kind::Internal, format!("The gateway met an error of its own at {path}."));
+                let reply = render(&error, &OpenAiChat, RequestId::new(self.house.state.clock.wall_ms()));
+                let mut response = Response::new(Outgoing::reply(reply.body, under_way));
+                *response.status_mut() = reply.status;
+                response
+            }
+        }
+    }
+}
+
+fn usable(principal: &Principal, name: &str) -> bool {
+    principal.key.models.is_empty() || principal.key.may_use(name)
+}
+
+fn operation(method: &Method, path: &str) -> Option<Operation> {
+    // The busiest path first, by one comparison.
+    if path == "/v1/chat/completions" && method == Method::POST {
+        return Some(Operation::Chat(&OpenAiChat));
+    }
+    let path = SDK_PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
+    match (path, method) {
+        ("/v1/chat/completions" | "/chat/completions", &Method::POST) => Some(Operation::Chat(&OpenAiChat)),
+        ("/v1/models" | "/models", &Method::GET) => Some(Operation::Models),
+        _ => None,
+    }
+}
+
+/// An error as the client's dialect words it, or the provider's own answer untouched.
+pub(crate) fn render(error: &Error, dialect: &dyn Dialect, id: RequestId) -> Reply {
+    let (mut headers, body) = match error.own_answer() {
+        Some(own) => (own.headers.clone(), own.body.clone()),
+        None => {
+            let (content_type, body) = dialect.write_error(error, id);
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            (headers, body)
+        }
+    };
+    headers.insert("x-lockgate-error", HeaderValue::from_static(error.kind().code()));
+    headers.insert("x-lockgate-fault", HeaderValue::from_static(error.fault().code()));
+    if !headers.contains_key(RETRY_AFTER)
+        && let Some(wait) = error.wait()
+    {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
+    }
+    insert_id(&mut headers, id);
+    Reply { status: error.status(), headers, body: ReplyBody::whole(Bytes::clone(&body)) }
+}
+
+fn insert_id(headers: &mut HeaderMap, id: RequestId) {
+    if let Ok(value) = HeaderValue::from_str(id.text().as_str()) {
+        headers.insert("x-lockgate-request-id", value);
+    }
+}
