@@ -10,4 +10,4 @@ mod table;
 pub use breaker::{Breaker, Settings, State};
 pub use endpoint::{Endpoint, Registry};
 pub use plan::Plan;
-pub use table::{Resolution, Route, Table};
+pub use table::{Patience, Resolution, Route, Table};

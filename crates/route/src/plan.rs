@@ -1,23 +1,20 @@
 //! The targets of one request in the order in which they will be tried.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lockgate_core::{Decision, Exclusion, Standing, Tick};
 
 use crate::breaker::{Settings, State};
 use crate::endpoint::Endpoint;
-use crate::table::Resolution;
+use crate::table::{Patience, Resolution};
 
 /// What will be tried, and why.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The endpoints in order; at least one.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// How often they are gone through again after all have failed.
-    pub rounds: u32,
-    /// How long the request may take in all.
-    pub timeout: Option<Duration>,
+    /// How often they are gone through again, and how long that may take.
+    pub patience: Patience,
     /// How it came about.
     pub decision: Arc<Decision>,
 }
@@ -28,10 +25,10 @@ impl Plan {
     pub fn ordered(resolution: &Resolution, now: Tick, settings: &Settings) -> Self {
         let states: Vec<State> =
             resolution.endpoints.iter().map(|endpoint| endpoint.breaker.admit(now, settings)).collect();
-        let (rounds, timeout) = (resolution.rounds, resolution.timeout);
+        let patience = resolution.patience;
         if states.iter().all(|state| !matches!(state, State::Open(_))) {
             let endpoints = resolution.endpoints.clone();
-            return Self { endpoints, rounds, timeout, decision: Arc::clone(&resolution.decision) };
+            return Self { endpoints, patience, decision: Arc::clone(&resolution.decision) };
         }
         let mut decision = Decision::clone(&resolution.decision);
         for (candidate, state) in decision.candidates.iter_mut().zip(&states) {
@@ -53,7 +50,7 @@ impl Plan {
             });
             endpoints.extend(first_back.map(|(endpoint, _)| Arc::clone(endpoint)));
         }
-        Self { endpoints, rounds, timeout, decision: Arc::new(decision) }
+        Self { endpoints, patience, decision: Arc::new(decision) }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Route {
     pub targets: Vec<Target>,
     /// How often the targets are gone through again after all have failed.
     pub rounds: u32,
+    /// How long one attempt may take up to its answer or its first content; `None`: the provider's own limit.
+    pub attempt_timeout: Option<Duration>,
     /// How long a request of this route may take in all; `None`: as long as the provider's own limit.
     pub timeout: Option<Duration>,
 }
@@ -34,22 +36,31 @@ pub struct Table {
     seen: RwLock<HashMap<Arc<str>, Arc<Resolution>>>,
 }
 
+/// How long and how often targets are tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How often all targets are gone through again after all have failed.
+    pub rounds: u32,
+    /// How long one attempt may take up to its answer or its first content.
+    pub attempt: Option<Duration>,
+    /// How long a request may take in all.
+    pub total: Option<Duration>,
+}
+
 /// What a name stands for.
 #[derive(Debug)]
 pub struct Resolution {
     /// The endpoints in the order of preference; at least one.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// How often they are gone through again.
-    pub rounds: u32,
-    /// How long a request may take in all.
-    pub timeout: Option<Duration>,
+    /// How often they are gone through again, and how long that may take.
+    pub patience: Patience,
     /// The decision when all of them are eligible.
     pub decision: Arc<Decision>,
 }
 
 const REMEMBERED: usize = 4_096;
-/// Further rounds for a name that is not a route.
-const DIRECT_ROUNDS: u32 = 1;
+/// For a name that is not a route.
+const DIRECT: Patience = Patience { rounds: 1, attempt: None, total: None };
 
 // === impl Table ===
 
@@ -101,19 +112,21 @@ impl Table {
         if let Some(route) = self.routes.get(name) {
             let endpoints =
                 route.targets.iter().filter_map(|t| self.endpoint(&t.provider, &t.model)).collect();
-            return self.resolution(Matched::Route, endpoints, route.rounds, route.timeout);
+            let patience =
+                Patience { rounds: route.rounds, attempt: route.attempt_timeout, total: route.timeout };
+            return self.resolution(Matched::Route, endpoints, patience);
         }
         if let Some((provider, model)) = name.split_once('/')
             && !model.is_empty()
             && let Some(endpoint) = self.endpoint(provider, model)
         {
-            return self.resolution(Matched::Direct, vec![endpoint], DIRECT_ROUNDS, None);
+            return self.resolution(Matched::Direct, vec![endpoint], DIRECT);
         }
         let lists = |upstream: &&Arc<Upstream>| upstream.models.iter().any(|model| **model == *name);
         let claims = |upstream: &&Arc<Upstream>| upstream.claims.iter().any(|pattern| matches(pattern, name));
         let upstream = self.upstreams.iter().find(lists).or_else(|| self.upstreams.iter().find(claims))?;
         let endpoint = self.endpoint(&upstream.name, name)?;
-        self.resolution(Matched::Plain, vec![endpoint], DIRECT_ROUNDS, None)
+        self.resolution(Matched::Plain, vec![endpoint], DIRECT)
     }
 
     fn endpoint(&self, provider: &str, model: &str) -> Option<Arc<Endpoint>> {
@@ -127,8 +140,7 @@ impl Table {
         &self,
         matched: Matched,
         endpoints: Vec<Arc<Endpoint>>,
-        rounds: u32,
-        timeout: Option<Duration>,
+        patience: Patience,
     ) -> Option<Resolution> {
         if endpoints.is_empty() {
             return None;
@@ -142,6 +154,6 @@ impl Table {
             })
             .collect();
         let decision = Arc::new(Decision { snapshot: self.version, matched, candidates });
-        Some(Resolution { endpoints, rounds, timeout, decision })
+        Some(Resolution { endpoints, patience, decision })
     }
 }

@@ -67,6 +67,11 @@ impl Drain {
         while tokio::time::Instant::now() < end && (self.in_flight() > 0 || self.connections() > 0) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.cut()
+    }
+
+    /// Cuts off what is under way; how many requests that were.
+    pub fn cut(&self) -> usize {
         let cut_off = self.in_flight();
         self.phase.send_replace(Phase::Cut);
         cut_off

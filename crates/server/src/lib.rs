@@ -14,6 +14,7 @@ mod panics;
 mod tls;
 mod watch;
 
+pub use admin::Sessions;
 pub use drain::Drain;
 pub use house::{House, Limits, MetricsAccess, Probe};
 pub use listen::{Doors, open};

@@ -36,16 +36,16 @@ pub(super) async fn attempt(
 ) -> Result<Landed, Failed> {
     let upstream = &endpoint.upstream;
     let prepared = dialect.prepare(turn, &endpoint.target.model, &upstream.quirks);
-    let wait = upstream.timeouts.first_byte.min(budget.left());
+    let patience = budget.attempt(upstream.timeouts.first_byte);
+    let end = budget.whole();
     let call = Call {
         upstream: Arc::clone(upstream),
         path: dialect.path(),
         headers: request_headers(turn.stream),
         body: prepared.body,
-        first_byte: wait,
+        first_byte: patience.saturating_duration_since(Instant::now()),
         total: budget.left(),
     };
-    let patience = Instant::now() + wait;
     let answer = engine.transport.call(call).await.map_err(|error| Failed { status: None, error })?;
     let status = answer.status;
     let failed = |error| Failed { status: Some(status.as_u16()), error };
@@ -57,15 +57,12 @@ pub(super) async fn attempt(
     }
     let Answer { mut headers, mut body, .. } = answer;
     if !turn.stream {
-        let body = timely(budget.deadline(), collect::whole(None, &mut body, upstream.max_answer))
-            .await
-            .map_err(failed)?;
+        let body = timely(end, collect::whole(None, &mut body, upstream.max_answer)).await.map_err(failed)?;
         let usage = dialect.whole(&body).map_err(|error| failed(native(error, status, &headers, &body)))?;
         return Ok(Landed { status, headers, landing: Landing::Whole { body, usage } });
     }
     let mut tee = Tee::new(dialect.meter(), prepared.withhold_usage);
-    let until_first = patience.min(budget.deadline());
-    let held = timely(until_first, first_content(dialect, upstream, &headers, &mut body, &mut tee))
+    let held = timely(patience, first_content(dialect, upstream, &headers, &mut body, &mut tee))
         .await
         .map_err(failed)?;
     // Some providers send their streams under another type.

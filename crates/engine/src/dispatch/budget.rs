@@ -11,6 +11,7 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     deadline: Instant,
+    attempt: Option<Duration>,
 }
 
 const HEADER: &str = "x-lockgate-timeout-ms";
@@ -22,7 +23,7 @@ impl Budget {
     /// `InvalidRequest` when the client's wish is not a number of milliseconds from 1 up.
     pub(crate) fn new(headers: &HeaderMap, plan: &Plan) -> Result<Self, Error> {
         let provider = plan.endpoints.first().map(|endpoint| endpoint.upstream.timeouts.total);
-        let mut total = plan.timeout.or(provider).unwrap_or(Duration::from_secs(600));
+        let mut total = plan.patience.total.or(provider).unwrap_or(Duration::from_secs(600));
         if let Some(value) = headers.get(HEADER) {
             let wish = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|ms| *ms > 0);
             let wish = wish.map(Duration::from_millis).ok_or_else(|| {
@@ -34,12 +35,24 @@ impl Budget {
             })?;
             total = total.min(wish);
         }
-        Ok(Self { deadline: Instant::now() + total })
+        Ok(Self { deadline: Instant::now() + total, attempt: plan.patience.attempt })
     }
 
     /// What is left.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// When an attempt that begins now must have its answer or its first content: at `limit`, the route's limit for an
+    /// attempt, or the end, whichever is first.
+    pub(crate) fn attempt(&self, limit: Duration) -> Instant {
+        let limit = self.attempt.map_or(limit, |own| own.min(limit));
+        self.deadline.min(Instant::now() + limit)
+    }
+
+    /// When an answer that is not streamed must be there: a route's limit for an attempt holds for all of it.
+    pub(crate) fn whole(&self) -> Instant {
+        self.attempt.map_or(self.deadline, |own| self.deadline.min(Instant::now() + own))
     }
 
     /// Whether nothing is left.

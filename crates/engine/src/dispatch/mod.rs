@@ -87,7 +87,11 @@ pub(crate) async fn dispatch(
         let error = last
             .unwrap_or_else(|| Error::gateway(lockgate_core::Kind::NoTarget, "No target is left to try."));
         let pause = pause(round, &error);
-        if again.is_empty() || round >= plan.rounds || pause > LONGEST_PAUSE || budget.left() <= pause {
+        if again.is_empty()
+            || round >= plan.patience.rounds
+            || pause > LONGEST_PAUSE
+            || budget.left() <= pause
+        {
             return Err(error);
         }
         tokio::time::sleep(pause).await;

@@ -24,8 +24,13 @@ fn upstream(name: &str, models: &[&str], claims: &'static [&'static str]) -> Arc
 
 fn table() -> Table {
     let target = |provider: &str| Target { provider: provider.into(), model: "m".into() };
-    let route =
-        Route { name: "bot".into(), targets: vec![target("a"), target("b")], rounds: 1, timeout: None };
+    let route = Route {
+        name: "bot".into(),
+        targets: vec![target("a"), target("b")],
+        rounds: 1,
+        attempt_timeout: None,
+        timeout: None,
+    };
     let upstreams = vec![upstream("a", &["listed"], &[]), upstream("b", &["listed", "own"], &["claimed-*"])];
     Table::new(3, upstreams, [route], Arc::new(Registry::default()))
 }

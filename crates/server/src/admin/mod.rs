@@ -16,7 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use lockgate_core::Error;
 
-pub(crate) use auth::{COOKIE, Sessions, is_authenticated, session};
+pub use auth::Sessions;
+pub(crate) use auth::{COOKIE, is_authenticated, session};
 
 use crate::house::{House, MetricsAccess};
 
