@@ -1,1 +1,17 @@
 //! Rows: keys and records in SQLite, behind the ports of core.
+//!
+//! Invariant: knows rows and secrets at rest; decides nothing about money, routing or who may do what.
+
+#[cfg(any(test, feature = "exam"))]
+pub mod exam;
+mod filter;
+mod hash;
+mod memory;
+mod private;
+mod secret;
+mod sqlite;
+
+pub use hash::{Hasher, new_key, new_key_id};
+pub use memory::Memory;
+pub use secret::secret_file;
+pub use sqlite::Sqlite;

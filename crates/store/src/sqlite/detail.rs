@@ -1,0 +1,225 @@
+//! What a record has of its own and no filter asks for: who, how many tokens, which attempts.
+//!
+//! Version 1: a version byte, a byte of flags, then the fields in the order of [`write`] in the form of [`super::codec`];
+//! the columns `asked`, `provider` and `model` count as seen.
+
+use std::sync::Arc;
+
+use lockgate_core::record::{Attempt, Record, Target};
+use lockgate_core::usage::{Source, Usage};
+use lockgate_core::{Error, Kind};
+
+use super::codec::{Eye, Pen};
+use super::damaged;
+
+const VERSION: u8 = 1;
+
+/// Bits of the flags byte of a record.
+mod has {
+    pub(super) const USAGE: u8 = 1;
+    pub(super) const ESTIMATED: u8 = 1 << 1;
+    pub(super) const DETAIL: u8 = 1 << 2;
+    pub(super) const USER: u8 = 1 << 3;
+    pub(super) const SESSION: u8 = 1 << 4;
+    pub(super) const TAGS: u8 = 1 << 5;
+}
+
+/// Bits of the flags byte of an attempt.
+mod attempt_has {
+    pub(super) const STATUS: u8 = 1;
+    pub(super) const ERROR: u8 = 1 << 1;
+    pub(super) const DETAIL: u8 = 1 << 2;
+}
+
+/// What [`read`] gives back.
+#[derive(Debug, PartialEq)]
+pub(super) struct Detail {
+    pub(super) overhead_us: u32,
+    pub(super) usage: Option<Usage>,
+    pub(super) detail: Option<String>,
+    pub(super) user: Option<Arc<str>>,
+    pub(super) session: Option<Arc<str>>,
+    pub(super) tags: Vec<Arc<str>>,
+    pub(super) attempts: Vec<Attempt>,
+}
+
+// === writing ===
+
+/// Puts the detail of a record behind what is in `out`.
+pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
+    let mut pen = Pen::new(out);
+    pen.remember(&record.asked);
+    if let Some(target) = &record.target {
+        pen.remember(&target.provider);
+        pen.remember(&target.model);
+    }
+    let whose = &record.attribution;
+    pen.byte(VERSION);
+    pen.byte(
+        flag(record.usage.is_some(), has::USAGE)
+            | flag(record.usage.is_some_and(|usage| !usage.reported()), has::ESTIMATED)
+            | flag(record.detail.is_some(), has::DETAIL)
+            | flag(whose.user.is_some(), has::USER)
+            | flag(whose.session.is_some(), has::SESSION)
+            | flag(!whose.tags.is_empty(), has::TAGS),
+    );
+    pen.number(u64::from(record.overhead_us));
+    if let Some(usage) = &record.usage {
+        buckets(usage).into_iter().for_each(|bucket| pen.number(bucket));
+    }
+    if let Some(detail) = &record.detail {
+        pen.note(detail);
+    }
+    if let Some(user) = &whose.user {
+        pen.word(user);
+    }
+    if let Some(session) = &whose.session {
+        pen.word(session);
+    }
+    if !whose.tags.is_empty() {
+        pen.number(whose.tags.len() as u64);
+        whose.tags.iter().for_each(|tag| pen.word(tag));
+    }
+    pen.number(record.attempts.len() as u64);
+    record.attempts.iter().for_each(|attempt| write_attempt(&mut pen, attempt));
+}
+
+fn write_attempt<'a>(pen: &mut Pen<'a>, attempt: &'a Attempt) {
+    pen.byte(
+        flag(attempt.status.is_some(), attempt_has::STATUS)
+            | flag(attempt.error.is_some(), attempt_has::ERROR)
+            | flag(attempt.detail.is_some(), attempt_has::DETAIL),
+    );
+    pen.word(&attempt.target.provider);
+    pen.word(&attempt.target.model);
+    pen.number(u64::from(attempt.at_us));
+    pen.number(u64::from(attempt.took_us));
+    if let Some(status) = attempt.status {
+        pen.number(u64::from(status));
+    }
+    if let Some(error) = attempt.error {
+        pen.word(error.code());
+    }
+    if let Some(detail) = &attempt.detail {
+        pen.note(detail);
+    }
+}
+
+const fn flag(is: bool, bit: u8) -> u8 {
+    if is { bit } else { 0 }
+}
+
+const fn buckets(usage: &Usage) -> [u64; 7] {
+    [
+        usage.input,
+        usage.cache_read,
+        usage.cache_write,
+        usage.audio_input,
+        usage.output,
+        usage.reasoning,
+        usage.audio_output,
+    ]
+}
+
+// === reading ===
+
+/// Reads what [`write`] wrote beside these columns.
+///
+/// # Errors
+/// [`Kind::Internal`] when the bytes are not what [`write`] writes, or of a newer version.
+pub(super) fn read(bytes: &[u8], asked: &Arc<str>, target: Option<&Target>) -> Result<Detail, Error> {
+    let mut eye = Eye::new(bytes);
+    eye.remember(asked);
+    if let Some(target) = target {
+        eye.remember(&target.provider);
+        eye.remember(&target.model);
+    }
+    read_detail(&mut eye)
+        .filter(|_| eye.is_at_end())
+        .ok_or_else(|| damaged("record: the detail cannot be read"))
+}
+
+fn read_detail(eye: &mut Eye<'_>) -> Option<Detail> {
+    if eye.byte()? != VERSION {
+        return None;
+    }
+    let flags = eye.byte()?;
+    let has = |bit: u8| flags & bit != 0;
+    Some(Detail {
+        overhead_us: eye.number()?,
+        usage: if has(has::USAGE) { Some(read_usage(eye, has(has::ESTIMATED))?) } else { None },
+        detail: if has(has::DETAIL) { Some(eye.note()?) } else { None },
+        user: if has(has::USER) { Some(eye.word()?) } else { None },
+        session: if has(has::SESSION) { Some(eye.word()?) } else { None },
+        tags: if has(has::TAGS) { eye.list(Eye::word)? } else { Vec::new() },
+        attempts: eye.list(read_attempt)?,
+    })
+}
+
+fn read_usage(eye: &mut Eye<'_>, estimated: bool) -> Option<Usage> {
+    Some(Usage {
+        input: eye.number()?,
+        cache_read: eye.number()?,
+        cache_write: eye.number()?,
+        audio_input: eye.number()?,
+        output: eye.number()?,
+        reasoning: eye.number()?,
+        audio_output: eye.number()?,
+        source: if estimated { Source::Estimated } else { Source::Reported },
+    })
+}
+
+fn read_attempt(eye: &mut Eye<'_>) -> Option<Attempt> {
+    let flags = eye.byte()?;
+    let has = |bit: u8| flags & bit != 0;
+    Some(Attempt {
+        target: Target { provider: eye.word()?, model: eye.word()? },
+        at_us: eye.number()?,
+        took_us: eye.number()?,
+        status: if has(attempt_has::STATUS) { Some(eye.number()?) } else { None },
+        error: if has(attempt_has::ERROR) { Some(Kind::from_code(&eye.word()?)?) } else { None },
+        detail: if has(attempt_has::DETAIL) { Some(eye.note()?) } else { None },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exam;
+
+    fn written(record: &Record) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(record, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn the_stored_form_does_not_change() {
+        // Bytes of version 1, which every later program must read. The target of the attempt is that of the record.
+        let bytes = b"\x01\x01\x29\xac\x06\0\0\0\x9a\x01\0\0\x01\x01\x03\x05\x29\x86\xf7\x12\xc8\x01";
+        let record = exam::record(1);
+        assert_eq!(written(&record), bytes);
+        let detail = read(bytes, &record.asked, record.target.as_ref()).unwrap();
+        assert_eq!((detail.usage, detail.attempts), (record.usage, record.attempts));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_that_were_never_written_never_panic(bytes: Vec<u8>) {
+            let _ = read(&bytes, &Arc::from("m"), None);
+        }
+
+        #[test]
+        fn a_detail_that_is_cut_is_refused_and_one_that_is_changed_never_panics(
+            record in exam::any_record(), cut: prop::sample::Index, flip: u8
+        ) {
+            let mut bytes = written(&record);
+            let at = cut.index(bytes.len());
+            prop_assert!(read(&bytes[..at], &record.asked, record.target.as_ref()).is_err());
+            bytes[at] ^= flip;
+            let _ = read(&bytes, &record.asked, record.target.as_ref());
+        }
+    }
+}
