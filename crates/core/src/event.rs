@@ -65,6 +65,8 @@ pub enum Event<'a> {
     Started {
         /// Where.
         address: &'a str,
+        /// The version of the first snapshot.
+        version: u64,
     },
     /// The process takes no new requests and waits for those under way.
     Draining {

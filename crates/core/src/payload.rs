@@ -150,14 +150,11 @@ impl Payload {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|member| self.name(member) == name)
+        self.members.iter().position(|member| scan::name(&self.bytes, member) == name.as_bytes())
     }
 
     fn name<'a>(&'a self, member: &'a Member) -> &'a str {
-        member.decoded.as_deref().unwrap_or_else(|| {
-            std::str::from_utf8(&self.bytes[member.name.start as usize..member.name.end as usize])
-                .unwrap_or_default()
-        })
+        std::str::from_utf8(scan::name(&self.bytes, member)).unwrap_or_default()
     }
 
     fn value(&self, at: usize) -> &[u8] {

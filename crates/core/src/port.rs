@@ -31,8 +31,8 @@ pub struct Call {
     pub upstream: Arc<Upstream>,
     /// The path behind the address' prefix, with a slash at its start.
     pub path: &'static str,
-    /// Headers of this call alone; the upstream's own are added.
-    pub headers: HeaderMap,
+    /// Whether an event stream is asked for.
+    pub stream: bool,
     /// The body.
     pub body: Segments,
     /// The longest wait for the head of the answer.

@@ -30,6 +30,11 @@ impl Segments {
     }
 
     /// The pieces in order.
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.0
+    }
+
+    /// The pieces in order.
     pub fn into_pieces(self) -> Vec<Bytes> {
         self.0
     }

@@ -47,8 +47,8 @@ pub trait Dialect: Send + Sync {
     /// `UpstreamBadAnswer` when it is no answer of this dialect; the provider's own error when it holds one.
     fn whole(&self, body: &Bytes) -> Result<Option<Usage>, Error>;
 
-    /// A meter for one event stream.
-    fn meter(&self) -> Box<dyn Meter>;
+    /// A meter for the event stream that answers a request.
+    fn meter(&self, turn: &Turn) -> Box<dyn Meter>;
 
     /// What a provider's answer other than 2xx means.
     fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error;
@@ -67,12 +67,17 @@ pub struct Prepared {
     pub body: Segments,
     /// Usage was asked for on the gateway's own account: the event that only reports it is not the client's.
     pub withhold_usage: bool,
+    /// Members that were left out, as the provider does not take them.
+    pub dropped: Vec<String>,
 }
 
 /// Reads beside an event stream.
 pub trait Meter: Send {
     /// Takes note of one event's data (its `data:` lines joined).
     fn note(&mut self, data: &[u8]) -> Note;
+
+    /// The same for the last event of a stream when its end did not come: it may be cut off at any byte.
+    fn note_rest(&mut self, data: &[u8]) -> Note;
 
     /// The usage reported so far, last report first.
     fn usage(&self) -> Option<Usage>;

@@ -1,6 +1,7 @@
 //! Everything that a request is decided by, in one version. A request holds one snapshot from its start to its end.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use lockgate_core::{Key, KeyHash};
@@ -17,7 +18,23 @@ pub struct Snapshot {
 
 /// Virtual keys by their hash.
 #[derive(Debug, Default)]
-pub struct KeyTable(HashMap<KeyHash, Arc<Key>>);
+pub struct KeyTable(HashMap<KeyHash, Arc<Key>, BuildHasherDefault<Leading>>);
+
+/// The hash of a key is random already, and nobody but the installation's secret can steer it: its first bytes will do.
+#[derive(Debug, Default)]
+struct Leading(u64);
+
+impl Hasher for Leading {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_ne_bytes(*first);
+        }
+    }
+}
 
 impl KeyTable {
     /// The table of these keys.

@@ -38,29 +38,33 @@ const BREATH: Duration = Duration::from_millis(20);
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Opens the doors: `workers` threads that each listen, serve and call providers on their own. `transport` is called
-/// once on each of them.
+/// Opens the doors: `workers` threads that each listen, serve and call providers on their own. `house` is called once
+/// the address is known, as port 0 leaves the choice to the system; `transport` once for each thread.
 ///
 /// # Errors
 /// When the address cannot be listened on or the system gives no thread.
 pub fn open(
     address: SocketAddr,
     workers: usize,
-    house: &Arc<House>,
+    house: impl FnOnce(SocketAddr) -> Arc<House>,
     certificates: Option<&Arc<Certificates>>,
     transport: &(dyn Fn() -> Arc<dyn Transport> + Send + Sync),
 ) -> io::Result<Doors> {
-    let first = listener(address)?;
+    // Doors share their port, and would share it with another process of the same user as well. So the port is taken
+    // once without sharing, which fails when anybody is there.
+    drop(listener(address, false)?);
+    let first = listener(address, true)?;
     // With port 0 the system chooses; the other workers take the same.
     let address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..workers.max(1) {
-        listeners.push(listener(address)?);
+        listeners.push(listener(address, true)?);
     }
+    let house = house(address);
     let mut threads = Vec::new();
     for (i, listener) in listeners.into_iter().enumerate() {
         let door =
-            Door::new(Arc::clone(house), Engine { state: Arc::clone(&house.state), transport: transport() });
+            Door::new(Arc::clone(&house), Engine { state: Arc::clone(&house.state), transport: transport() });
         let certificates = certificates.cloned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         threads.push(std::thread::Builder::new().name(format!("door-{i}")).spawn(move || {
@@ -87,11 +91,11 @@ impl Doors {
     }
 }
 
-fn listener(address: SocketAddr) -> io::Result<StdListener> {
+fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

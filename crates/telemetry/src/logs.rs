@@ -69,7 +69,7 @@ impl Log {
             Event::PanicCaught { detail } => {
                 self.say(Level::Error, "panic_caught", |line| line.text("detail", detail));
             }
-            Event::Started { address } => {
+            Event::Started { address, .. } => {
                 self.say(Level::Info, "started", |line| line.text("address", address));
             }
             Event::Draining { in_flight } => {

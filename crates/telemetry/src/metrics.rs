@@ -116,7 +116,10 @@ impl Metrics {
             Event::ConnectionClosed => {
                 self.connections.dec();
             }
-            Event::Started { .. } | Event::Stopped { .. } => {}
+            Event::Started { version, .. } => {
+                self.config_version.set(signed(*version));
+            }
+            Event::Stopped { .. } => {}
             Event::Draining { .. } => {
                 self.draining.set(1);
             }

@@ -61,7 +61,7 @@ pub(crate) fn every_event() -> Vec<(&'static str, Event<'static>)> {
         PanicCaught Event::PanicCaught { detail: "index out of bounds" },
         ConnectionOpened Event::ConnectionOpened,
         ConnectionClosed Event::ConnectionClosed,
-        Started Event::Started { address: "127.0.0.1:4100" },
+        Started Event::Started { address: "127.0.0.1:4100", version: 1 },
         Draining Event::Draining { in_flight: 4 },
         Stopped Event::Stopped { cut_off: 0 },
     ]

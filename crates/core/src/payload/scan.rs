@@ -69,7 +69,8 @@ fn fail<T>(at: usize, why: Reason) -> Result<T, Malformed> {
     Err(Malformed { at, why })
 }
 
-fn name<'a>(bytes: &'a Bytes, member: &'a Member) -> &'a [u8] {
+/// The name of a member as it is meant.
+pub(super) fn name<'a>(bytes: &'a [u8], member: &'a Member) -> &'a [u8] {
     match &member.decoded {
         Some(decoded) => decoded.as_bytes(),
         None => &bytes[member.name.start as usize..member.name.end as usize],

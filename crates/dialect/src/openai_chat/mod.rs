@@ -40,8 +40,8 @@ impl Dialect for OpenAiChat {
         response::whole(body)
     }
 
-    fn meter(&self) -> Box<dyn Meter> {
-        Box::<stream::ChatMeter>::default()
+    fn meter(&self, turn: &Turn) -> Box<dyn Meter> {
+        Box::new(stream::ChatMeter::new(turn.payload.number("n").unwrap_or(1)))
     }
 
     fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {

@@ -54,10 +54,11 @@ pub(super) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
     for (from, to) in &quirks.rename {
         splice = splice.rename(from, to);
     }
+    let dropped: Vec<String> = quirks.drop.iter().filter(|name| turn.payload.has(name)).cloned().collect();
     for name in &quirks.drop {
         splice = splice.remove(name);
     }
-    Prepared { body: splice.segments(), withhold_usage }
+    Prepared { body: splice.segments(), withhold_usage, dropped }
 }
 
 fn options(payload: &Payload) -> Result<Option<Payload>, Error> {
@@ -116,6 +117,8 @@ mod tests {
         };
         let (out, _) = sent(r#"{"model":"m","seed":1,"max_tokens":5,"messages":[]}"#, "x", &quirks);
         assert_eq!(out, r#"{"model":"x","max_completion_tokens":5,"messages":[]}"#);
+        let prepared = prepare(&turn(r#"{"model":"m","seed":1,"messages":[]}"#), "x", &quirks);
+        assert_eq!(prepared.dropped, ["seed"]);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! In JSON a quote inside text is always escaped, so the bytes `"name"` followed by a colon can only be the name of a
 //! member. That makes a search a sound first look; only what it finds is parsed.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use lockgate_core::{Payload, Usage};
 use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::error;
 use super::wire::WireUsage;
@@ -22,7 +24,10 @@ static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"conten
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChatMeter {
     usage: Option<Usage>,
-    finished: bool,
+    /// How many choices were asked for.
+    choices: u64,
+    /// The indexes of those that have finished.
+    finished: BTreeSet<u64>,
     done: bool,
     content: bool,
     content_bytes: u64,
@@ -37,9 +42,11 @@ struct Chunk {
 #[derive(Deserialize)]
 struct Choice {
     #[serde(default)]
+    index: Value,
+    #[serde(default)]
     delta: Option<Delta>,
     #[serde(default)]
-    finish_reason: Option<serde::de::IgnoredAny>,
+    finish_reason: Value,
     /// Legacy shape of some servers.
     #[serde(default)]
     text: Option<String>,
@@ -48,7 +55,7 @@ struct Choice {
 #[derive(Deserialize)]
 struct Delta {
     #[serde(flatten)]
-    members: serde_json::Map<String, serde_json::Value>,
+    members: Map<String, Value>,
 }
 
 // === impl ChatMeter ===
@@ -74,8 +81,8 @@ impl Meter for ChatMeter {
                 Err(_) => return Note::Garbage,
             }
         }
-        if let Some(at) = FINISH.find(data) {
-            self.finished |= is_set(&data[at + FINISH.needle().len()..]);
+        if FINISH.find_iter(data).any(|at| is_set(&data[at + FINISH.needle().len()..])) {
+            self.note_finish(data);
         }
         self.content_bytes += text_bytes(data);
         let usage_only = found(&USAGE, data) && self.note_usage(data);
@@ -92,12 +99,21 @@ impl Meter for ChatMeter {
         if self.content { Note::Content } else { Note::Frame }
     }
 
+    fn note_rest(&mut self, data: &[u8]) -> Note {
+        let data = data.trim_ascii();
+        // Cut-off JSON can end in a brace of its inside, so here both ends are not enough.
+        if data.starts_with(b"{") && Payload::parse(Bytes::copy_from_slice(data)).is_err() {
+            return Note::Garbage;
+        }
+        self.note(data)
+    }
+
     fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
     fn complete(&self) -> bool {
-        self.done || self.finished
+        self.done || self.finished.len() as u64 >= self.choices
     }
 
     fn content_bytes(&self) -> u64 {
@@ -106,6 +122,17 @@ impl Meter for ChatMeter {
 }
 
 impl ChatMeter {
+    /// A meter for an answer of so many choices.
+    pub(super) fn new(choices: u64) -> Self {
+        Self { choices: choices.max(1), ..Self::default() }
+    }
+
+    fn note_finish(&mut self, data: &[u8]) {
+        let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else { return };
+        let finished = chunk.choices.iter().filter(|choice| !is_blank(&choice.finish_reason));
+        self.finished.extend(finished.map(|choice| choice.index.as_u64().unwrap_or(0)));
+    }
+
     /// Whether the chunk reports usage and has no choices.
     fn note_usage(&mut self, data: &[u8]) -> bool {
         let Ok(payload) = Payload::parse(Bytes::copy_from_slice(data)) else { return false };
@@ -161,7 +188,7 @@ fn text_bytes(data: &[u8]) -> u64 {
 
 impl Choice {
     fn says_something(&self) -> bool {
-        self.finish_reason.is_some()
+        !is_blank(&self.finish_reason)
             || self.text.as_ref().is_some_and(|text| !text.is_empty())
             || self.delta.as_ref().is_some_and(|delta| {
                 delta.members.iter().any(|(name, value)| name != "role" && !is_blank(value))
@@ -169,12 +196,12 @@ impl Choice {
     }
 }
 
-fn is_blank(value: &serde_json::Value) -> bool {
+fn is_blank(value: &Value) -> bool {
     match value {
-        serde_json::Value::Null => true,
-        serde_json::Value::String(text) => text.is_empty(),
-        serde_json::Value::Array(items) => items.is_empty(),
-        serde_json::Value::Object(members) => members.is_empty(),
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
         _ => false,
     }
 }
@@ -184,7 +211,7 @@ mod tests {
     use super::*;
 
     fn meter(events: &[&str]) -> (ChatMeter, Vec<&'static str>) {
-        let mut meter = ChatMeter::default();
+        let mut meter = ChatMeter::new(1);
         let notes = events
             .iter()
             .map(|data| match meter.note(data.as_bytes()) {
@@ -239,6 +266,27 @@ mod tests {
         ]);
         assert_eq!(notes, ["content", "content", "content"]);
         assert_eq!(meter.usage().map(|u| u.output), Some(9));
+    }
+
+    #[test]
+    fn an_answer_is_complete_when_all_its_choices_have_finished() {
+        let mut meter = ChatMeter::new(2);
+        let _ = meter.note(br#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":""}]}"#);
+        let _ = meter.note(br#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#);
+        let _ = meter.note(br#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#);
+        assert!(!meter.complete());
+        let _ = meter.note(br#"{"choices":[{"index":1,"delta":{},"finish_reason":"length"}]}"#);
+        assert!(meter.complete());
+    }
+
+    #[test]
+    fn a_cut_off_rest_says_nothing() {
+        let mut meter = ChatMeter::new(1);
+        let rest = br#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}"#;
+        assert!(matches!(meter.note_rest(rest), Note::Garbage));
+        assert!(!meter.complete());
+        assert!(matches!(meter.note_rest(b"[DONE]"), Note::Frame));
+        assert!(meter.complete());
     }
 
     #[test]

@@ -95,25 +95,23 @@ impl WireUsage {
         .max()
         .unwrap_or(0);
         let cache_write = input.cache_write_tokens.or(self.cache_creation_input_tokens).unwrap_or(0);
-        let audio_input = input.audio_tokens.unwrap_or(0);
-        let fresh = without(without(without(prompt, cache_read), cache_write), audio_input);
+        let mut fresh = prompt;
+        let cache_read = carve(prompt, &mut fresh, cache_read);
+        let cache_write = carve(prompt, &mut fresh, cache_write);
+        let audio_input = carve(prompt, &mut fresh, input.audio_tokens.unwrap_or(0));
 
         let named = output.reasoning_tokens.or(self.reasoning_tokens).unwrap_or(0);
-        let audio_output = output.audio_tokens.unwrap_or(0);
         let beyond = self.total_tokens.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
-        let (visible, reasoning) = if beyond == 0 {
-            (without(completion, named), named)
-        } else if named == 0 || named == beyond {
-            (completion, beyond)
-        } else {
-            (without(completion, named), named.saturating_add(beyond))
-        };
+        let within = if beyond == 0 || named != beyond { named } else { 0 };
+        let mut visible = completion;
+        let reasoning = carve(completion, &mut visible, within).saturating_add(beyond);
+        let audio_output = carve(completion, &mut visible, output.audio_tokens.unwrap_or(0));
         Some(Usage {
             input: fresh,
             cache_read,
             cache_write,
             audio_input,
-            output: without(visible, audio_output),
+            output: visible,
             reasoning,
             audio_output,
             ..Usage::default()
@@ -121,9 +119,15 @@ impl WireUsage {
     }
 }
 
-/// The whole without a part of it; the whole itself when the part cannot be in it.
-const fn without(whole: u64, part: u64) -> u64 {
-    if part > whole { whole } else { whole - part }
+/// Takes a part out of what is left of its whole, and returns what it took. Parts may overlap, as cached audio does:
+/// what an earlier part took is not counted again. A part larger than its whole cannot be in it: nothing is taken out.
+const fn carve(whole: u64, left: &mut u64, part: u64) -> u64 {
+    if part > whole {
+        return part;
+    }
+    let own = if part < *left { part } else { *left };
+    *left -= own;
+    own
 }
 
 #[cfg(test)]
@@ -162,6 +166,16 @@ mod tests {
             r#"{"prompt_tokens":10,"completion_tokens":213,"total_tokens":223,"prompt_tokens_details":{"cached_tokens":161}}"#,
         );
         assert_eq!((grok.input, grok.cache_read), (10, 161));
+    }
+
+    #[test]
+    fn parts_that_overlap_are_counted_once() {
+        let cached_audio = buckets(
+            r#"{"prompt_tokens":100,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":80,"audio_tokens":60},
+                "completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":4}}"#,
+        );
+        assert_eq!((cached_audio.cache_read, cached_audio.audio_input, cached_audio.input), (80, 20, 0));
+        assert_eq!((cached_audio.input_total(), cached_audio.output_total()), (100, 4));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use lockgate_core::port::{Answer, Call, Inflow};
 use lockgate_core::{Error, Kind, Upstream, Verbatim};
@@ -41,10 +41,10 @@ pub(super) async fn attempt(
     let call = Call {
         upstream: Arc::clone(upstream),
         path: dialect.path(),
-        headers: request_headers(turn.stream),
+        stream: turn.stream,
         body: prepared.body,
         first_byte: patience.saturating_duration_since(Instant::now()),
-        total: budget.left(),
+        total: upstream.timeouts.total.min(budget.left()),
     };
     let answer = engine.transport.call(call).await.map_err(|error| Failed { status: None, error })?;
     let status = answer.status;
@@ -58,15 +58,25 @@ pub(super) async fn attempt(
     let Answer { mut headers, mut body, .. } = answer;
     if !turn.stream {
         let body = timely(end, collect::whole(None, &mut body, upstream.max_answer)).await.map_err(failed)?;
-        let usage = dialect.whole(&body).map_err(|error| failed(native(error, status, &headers, &body)))?;
-        return Ok(Landed { status, headers, landing: Landing::Whole { body, usage } });
+        // Under a status of its own: a client that reads a 200 does not look for an error.
+        let usage = dialect.whole(&body).map_err(|error| {
+            let told = error.kind().status();
+            failed(native(error, upstream, told, &headers, &body))
+        })?;
+        // Some providers send their answers under another type.
+        headers.insert(CONTENT_TYPE, media_type(&headers, "application/json"));
+        return Ok(Landed {
+            status,
+            headers,
+            losses: prepared.dropped,
+            landing: Landing::Whole { body, usage },
+        });
     }
-    let mut tee = Tee::new(dialect.meter(), prepared.withhold_usage);
+    let mut tee = Tee::new(dialect.meter(turn), prepared.withhold_usage);
     let held = timely(patience, first_content(dialect, upstream, &headers, &mut body, &mut tee))
         .await
         .map_err(failed)?;
-    // Some providers send their streams under another type.
-    headers.insert(CONTENT_TYPE, stream_type(&headers));
+    headers.insert(CONTENT_TYPE, media_type(&headers, "text/event-stream"));
     let begun = Begun {
         state: Arc::clone(&engine.state),
         dialect,
@@ -76,7 +86,7 @@ pub(super) async fn attempt(
         held,
         input_estimate: input_estimate(&turn.payload),
     };
-    Ok(Landed { status, headers, landing: Landing::Stream(begun) })
+    Ok(Landed { status, headers, losses: prepared.dropped, landing: Landing::Stream(begun) })
 }
 
 /// Reads a stream up to its first content, and holds back what comes before.
@@ -103,7 +113,7 @@ async fn first_content(
         }
         fed?;
         if let Some(error) = tee.take_failure() {
-            return Err(native(error, StatusCode::OK, headers, &held.concat().into()));
+            return Err(native(error, upstream, StatusCode::OK, headers, &held.concat().into()));
         }
         if size > MAX_HELD {
             return Err(bad("The provider's stream says nothing for too long."));
@@ -115,7 +125,9 @@ async fn first_content(
     match tee.end(&mut held) {
         Ok(()) if tee.content() => Ok(held),
         Ok(()) => Err(bad("The provider's stream ended without an answer.")),
-        Err(error) if tee.told() => Err(native(error, StatusCode::OK, headers, &held.concat().into())),
+        Err(error) if tee.told() => {
+            Err(native(error, upstream, StatusCode::OK, headers, &held.concat().into()))
+        }
         Err(error) => Err(error),
     }
 }
@@ -155,9 +167,10 @@ async fn refusal(dialect: &dyn Dialect, upstream: &Upstream, mut answer: Answer,
     dialect.refusal(answer.status, &answer.headers, &shown)
 }
 
-/// The provider's own error inside an answer that began well, kept as it came.
-fn native(error: Error, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
-    if error.kind() == Kind::UpstreamBadAnswer {
+/// The provider's own error inside an answer that began well, kept as it came unless it would show the gateway's own
+/// credential.
+fn native(error: Error, upstream: &Upstream, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
+    if error.kind() == Kind::UpstreamBadAnswer || shows_credential(upstream, body) {
         return error;
     }
     let mut headers = headers.clone();
@@ -177,18 +190,11 @@ fn shows_credential(upstream: &Upstream, body: &[u8]) -> bool {
     })
 }
 
-fn request_headers(stream: bool) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accepted = if stream { "text/event-stream" } else { "application/json" };
-    headers.insert(ACCEPT, HeaderValue::from_static(accepted));
-    headers
-}
-
-fn stream_type(headers: &HeaderMap) -> HeaderValue {
+/// The answer's own type, with its parameters, if it is the right one.
+fn media_type(headers: &HeaderMap, right: &'static str) -> HeaderValue {
     match headers.get(CONTENT_TYPE) {
-        Some(value) if value.as_bytes().starts_with(b"text/event-stream") => value.clone(),
-        _ => HeaderValue::from_static("text/event-stream"),
+        Some(value) if value.as_bytes().starts_with(right.as_bytes()) => value.clone(),
+        _ => HeaderValue::from_static(right),
     }
 }
 

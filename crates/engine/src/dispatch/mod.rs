@@ -24,6 +24,8 @@ use crate::relay::Begun;
 pub(crate) struct Landed {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Members of the request that did not reach the provider.
+    pub(crate) losses: Vec<String>,
     pub(crate) landing: Landing,
 }
 

@@ -1,39 +1,53 @@
 //! The headers of an answer.
 
-use http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, DATE, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lockgate_core::RequestId;
 
 use crate::record::Ticket;
 
 /// What belongs to the provider's connection or its site and not to the answer.
-const NOT_PASSED: [HeaderName; 10] = [
-    CONNECTION,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    DATE,
-    SERVER,
-    SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-const NOT_PASSED_BY_NAME: [&str; 4] = ["alt-svc", "keep-alive", "proxy-connection", "nel"];
+fn is_not_passed(name: &str) -> bool {
+    matches!(
+        name,
+        "alt-svc"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "date"
+            | "keep-alive"
+            | "nel"
+            | "proxy-connection"
+            | "report-to"
+            | "server"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    ) || name.starts_with(OURS)
+}
+
 /// A provider must not speak in the gateway's name.
 const OURS: &str = "x-lockgate-";
 
 /// The provider's headers less what is not the client's, and the gateway's own.
-pub(crate) fn for_client(mut headers: HeaderMap, ticket: &Ticket, id: RequestId) -> HeaderMap {
+pub(crate) fn for_client(
+    mut headers: HeaderMap,
+    ticket: &Ticket,
+    id: RequestId,
+    losses: &[String],
+) -> HeaderMap {
     strip(&mut headers);
     identify(&mut headers, id);
     if let Some(target) = ticket.target()
         && let Ok(value) = HeaderValue::try_from(format!("{}/{}", target.provider, target.model))
     {
         headers.insert("x-lockgate-target", value);
+    }
+    if !losses.is_empty()
+        && let Ok(value) = HeaderValue::try_from(losses.join(", "))
+    {
+        headers.insert("x-lockgate-losses", value);
     }
     headers.insert("x-lockgate-attempts", HeaderValue::from(ticket.attempts()));
     headers.insert("x-lockgate-overhead-us", HeaderValue::from(ticket.overhead_us()));
@@ -42,15 +56,9 @@ pub(crate) fn for_client(mut headers: HeaderMap, ticket: &Ticket, id: RequestId)
 
 /// Takes out what is not the client's.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    for name in &NOT_PASSED {
-        headers.remove(name);
-    }
-    for name in NOT_PASSED_BY_NAME {
-        headers.remove(name);
-    }
-    let false_names: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
-    for name in false_names {
+    let unwanted: Vec<HeaderName> =
+        headers.keys().filter(|name| is_not_passed(name.as_str())).cloned().collect();
+    for name in unwanted {
         headers.remove(name);
     }
 }

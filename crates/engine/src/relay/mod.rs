@@ -21,7 +21,7 @@ pub(crate) use tee::{Flow, Tee};
 pub(crate) fn relay(landed: Landed, mut ticket: Ticket, id: RequestId) -> Reply {
     let status = landed.status;
     ticket.answering(status.as_u16());
-    let headers = headers::for_client(landed.headers, &ticket, id);
+    let headers = headers::for_client(landed.headers, &ticket, id, &landed.losses);
     let body = match landed.landing {
         Landing::Whole { body, usage } => {
             ticket.used(usage);

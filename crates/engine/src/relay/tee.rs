@@ -77,15 +77,21 @@ impl Tee {
         }
     }
 
-    /// The provider ended the stream in good order. An event without its blank line passes when it is whole.
+    /// The provider ended the stream in good order. An event without its blank line passes when the answer is complete
+    /// with it. Otherwise it is dropped, as readers of the format do: the error event would run into it.
     ///
     /// # Errors
     /// `UpstreamBroken` when the answer was not complete; the provider's own error when that ended it.
     pub(crate) fn end(&mut self, out: &mut Flow) -> Result<(), Error> {
-        if let Some(event) = self.splitter.rest()
-            && self.note(&event).unwrap_or(false)
-        {
-            pass(out, event.raw);
+        if let Some(event) = self.splitter.rest() {
+            let told = self.told;
+            let note = event.data().map_or(Note::Frame, |data| self.meter.note_rest(&data));
+            let passes = self.judge(note, &event).unwrap_or(false);
+            if passes && (told || self.failed.is_none() && self.meter.complete()) {
+                pass(out, event.raw);
+            }
+            // An error in an event that did not pass was not told.
+            self.told = told;
         }
         if let Some(failed) = self.failed.take() {
             return Err(failed);
@@ -126,8 +132,12 @@ impl Tee {
 
     /// Whether the event passes.
     fn note(&mut self, event: &Event) -> Result<bool, Error> {
-        let Some(data) = event.data() else { return Ok(true) };
-        match self.meter.note(&data) {
+        let note = event.data().map_or(Note::Frame, |data| self.meter.note(&data));
+        self.judge(note, event)
+    }
+
+    fn judge(&mut self, note: Note, event: &Event) -> Result<bool, Error> {
+        match note {
             Note::Frame => Ok(true),
             Note::Content => {
                 self.content = true;
@@ -142,6 +152,7 @@ impl Tee {
             // Nothing behind the provider's own error can make it worse.
             Note::Garbage if self.told => Ok(true),
             Note::Garbage => {
+                let data = event.data().unwrap_or_default();
                 let start = String::from_utf8_lossy(&data[..data.len().min(80)]).into_owned();
                 Err(unreadable("an event is not of the dialect").detail(start))
             }

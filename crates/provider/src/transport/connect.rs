@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use http::uri::Scheme;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use lockgate_core::Error;
 use lockgate_core::upstream::{Address, Http2};
@@ -14,19 +14,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::body::Outgoing;
+use super::http1::Link;
+use super::pool::Found;
 use super::{errors, tls};
-
-/// A connection that is ready for a call.
-pub(super) enum Connection {
-    Http1(http1::SendRequest<Outgoing>),
-    Http2(http2::SendRequest<Outgoing>),
-}
 
 /// A silent HTTP/2 connection is asked this often whether it still stands.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
-pub(super) async fn connect(address: &Address, limit: Duration) -> Result<Connection, Error> {
+pub(super) async fn connect(address: &Address, limit: Duration) -> Result<Found, Error> {
     match timeout(limit, open(address)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(errors::connecting(&error, address)),
@@ -34,39 +29,40 @@ pub(super) async fn connect(address: &Address, limit: Duration) -> Result<Connec
     }
 }
 
-async fn open(address: &Address) -> io::Result<Connection> {
+async fn open(address: &Address) -> io::Result<Found> {
     let https = address.scheme == Scheme::HTTPS;
     let port = address.authority.port_u16().unwrap_or(if https { 443 } else { 80 });
     let host = address.authority.host().trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     if !https {
-        return handshake(stream, address.http2 == Http2::Always).await;
+        return if address.http2 == Http2::Always {
+            share(stream).await
+        } else {
+            Ok(Found::One(Link::plain(stream)))
+        };
     }
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let stream = TlsConnector::from(tls::client(address)?).connect(name, stream).await?;
-    let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    handshake(stream, agreed || address.http2 == Http2::Always).await
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") || address.http2 == Http2::Always {
+        share(stream).await
+    } else {
+        Ok(Found::One(Link::tls(stream)))
+    }
 }
 
-async fn handshake<S>(stream: S, as_http2: bool) -> io::Result<Connection>
+async fn share<S>(stream: S) -> io::Result<Found>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let io = TokioIo::new(stream);
-    if as_http2 {
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_EVERY)
-            .adaptive_window(true)
-            .handshake(io)
-            .await
-            .map_err(io::Error::other)?;
-        // The task ends with its connection; what breaks it is told to whoever waits for an answer.
-        tokio::spawn(async move { drop(connection.await) });
-        return Ok(Connection::Http2(sender));
-    }
-    let (sender, connection) = http1::Builder::new().handshake(io).await.map_err(io::Error::other)?;
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .adaptive_window(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    // The task ends with its connection; what breaks it is told to whoever waits for an answer.
     tokio::spawn(async move { drop(connection.await) });
-    Ok(Connection::Http1(sender))
+    Ok(Found::Many(sender))
 }

@@ -1,10 +1,13 @@
 //! What went wrong on the way to a provider.
 
 use std::error::Error as _;
+use std::fmt::Display;
 use std::io;
 
 use lockgate_core::upstream::Address;
 use lockgate_core::{Error, Kind};
+
+use super::http1::Broken;
 
 /// No connection came about.
 pub(super) fn connecting(error: &io::Error, address: &Address) -> Error {
@@ -23,43 +26,54 @@ pub(super) fn connect_timeout(address: &Address) -> Error {
         .detail(format!("{}: no connection in time", address.authority))
 }
 
-/// The provider did not send the head of an answer.
-pub(super) fn sending(error: &hyper::Error, address: &Address) -> Error {
-    let kind = if error.is_parse() { Kind::UpstreamBadAnswer } else { Kind::UpstreamBroken };
-    let public = if error.is_parse() {
-        "The provider's answer is not valid HTTP."
-    } else {
-        "The provider closed the connection before it answered."
-    };
-    Error::upstream(kind, public).detail(chain(error, address))
+/// The head of an answer took too long.
+pub(super) fn head_timeout(address: &Address) -> Error {
+    Error::upstream(Kind::UpstreamTimeout, "The provider did not answer in time.")
+        .detail(format!("{}: no head of an answer in time", address.authority))
 }
 
-/// The body of an answer broke off.
-pub(super) fn reading(error: &hyper::Error) -> Error {
-    let mut text = error.to_string();
-    if let Some(source) = error.source() {
-        text = format!("{text}: {source}");
+/// The provider did not send the head of an answer over HTTP/1.1.
+pub(super) fn sending1(broken: &Broken, address: &Address) -> Error {
+    match broken {
+        Broken::Invalid(why) => invalid(why),
+        Broken::Io { error, .. } => closed(error, address),
     }
-    Error::upstream(Kind::UpstreamBroken, "The provider's answer broke off.").detail(text)
 }
 
-/// Whether the connection was gone before a byte of an answer came.
-pub(super) fn never_answered(error: &hyper::Error) -> bool {
-    error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io_closed(error)
+/// The provider did not send the head of an answer over HTTP/2.
+pub(super) fn sending2(error: &hyper::Error, address: &Address) -> Error {
+    if error.is_parse() { invalid(&told(error)) } else { closed(&told(error), address) }
 }
 
-fn io_closed(error: &hyper::Error) -> bool {
-    error.source().and_then(|source| source.downcast_ref::<io::Error>()).is_some_and(|error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted
-        )
-    })
+/// The body of an answer over HTTP/1.1 broke off.
+pub(super) fn reading1(broken: &Broken) -> Error {
+    match broken {
+        Broken::Invalid(why) => invalid(why),
+        Broken::Io { error, .. } => broke_off(error),
+    }
 }
 
-fn chain(error: &hyper::Error, address: &Address) -> String {
+/// The body of an answer over HTTP/2 broke off.
+pub(super) fn reading2(error: &hyper::Error) -> Error {
+    broke_off(&told(error))
+}
+
+fn invalid(why: &str) -> Error {
+    Error::upstream(Kind::UpstreamBadAnswer, "The provider's answer is not valid HTTP.").detail(why)
+}
+
+fn closed(error: &dyn Display, address: &Address) -> Error {
+    Error::upstream(Kind::UpstreamBroken, "The provider closed the connection before it answered.")
+        .detail(format!("{}: {error}", address.authority))
+}
+
+fn broke_off(error: &dyn Display) -> Error {
+    Error::upstream(Kind::UpstreamBroken, "The provider's answer broke off.").detail(error.to_string())
+}
+
+fn told(error: &hyper::Error) -> String {
     match error.source() {
-        Some(source) => format!("{}: {error}: {source}", address.authority),
-        None => format!("{}: {error}", address.authority),
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

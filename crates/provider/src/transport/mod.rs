@@ -1,33 +1,37 @@
 //! Reaches providers over HTTP/1.1 and HTTP/2, with connections that are kept for the next call.
 //!
 //! A transport belongs to one worker thread: its connections never leave their core, so its pool is never contended.
+//! HTTP/2 is hyper's. HTTP/1.1 is our own, for what it saves: no task and no channel between the socket and the client's
+//! stream, and no buffer of a stream that waits.
 
 mod body;
 mod connect;
 mod errors;
+mod http1;
 mod pool;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{HOST, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri, Version};
-use http_body::Body as _;
+use hyper::client::conn::http2;
 use lockgate_core::port::{Answer, Call, Ready, Transport};
 use lockgate_core::upstream::{Address, Reach};
-use lockgate_core::{Error, Kind, Segments};
+use lockgate_core::{Error, Kind};
 use lockgate_demo::Demo;
 use tokio::time::{Instant, timeout};
 
-use self::body::{Incoming, Outgoing, Watched};
-use self::pool::{Lease, Pool};
+use self::body::{Limits, Outgoing, Watched};
+use self::http1::{Broken, Link};
+use self::pool::{Found, Place, Pool};
 
 /// The transport of one worker thread.
 pub struct HttpTransport {
     pool: Arc<Pool>,
     demo: Demo,
+    /// What every call says beside its upstream's own headers: for a whole answer, and for a stream.
+    common: [HeaderMap; 2],
 }
 
 const AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
@@ -35,40 +39,150 @@ const AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 impl HttpTransport {
     /// A transport without connections. `demo` answers for the built-in demo provider.
     pub fn new(demo: Demo) -> Self {
-        Self { pool: Arc::default(), demo }
+        let common = ["application/json", "text/event-stream"].map(|accepted| {
+            let pairs = [(CONTENT_TYPE, "application/json"), (USER_AGENT, AGENT), (ACCEPT, accepted)];
+            pairs.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+        });
+        Self { pool: Arc::default(), demo, common }
     }
 
-    async fn network(&self, call: &Call, address: &Address) -> Result<Answer, Error> {
-        let deadline = Instant::now() + call.total;
-        loop {
-            let mut lease = self.pool.lease(address, call.upstream.timeouts.connect.min(call.total)).await?;
-            let request = request(call, address, lease.is_http2())?;
-            let sent = timeout(call.first_byte, lease.send(request)).await.map_err(|_| {
-                Error::upstream(Kind::UpstreamTimeout, "The provider did not answer in time.").detail(
-                    format!("no head of an answer from {} within {:?}", address.authority, call.first_byte),
-                )
-            })?;
-            let response = match sent {
-                Ok(response) => response,
+    async fn network(&self, call: Call, address: &Address) -> Result<Answer, Error> {
+        let limits =
+            Limits { between: call.upstream.timeouts.between_bytes, deadline: Instant::now() + call.total };
+        let place = Place::of(address);
+        if let Some(found) = self.pool.take(&place) {
+            match self.over(found, &call, address, &place, limits).await {
                 // A kept connection that the other side closed meanwhile says nothing about the provider.
-                Err(error) if lease.was_kept() && errors::never_answered(&error) => continue,
-                Err(error) => return Err(errors::sending(&error, address)),
-            };
-            return Ok(answer(response, lease, call.upstream.timeouts.between_bytes, deadline));
+                Err(Lost::Unanswered) => {}
+                Err(Lost::Failed(error)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+            }
         }
+        let found = connect::connect(address, call.upstream.timeouts.connect.min(call.total)).await?;
+        if let Found::Many(sender) = &found {
+            self.pool.share(&place, sender.clone());
+        }
+        self.over(found, &call, address, &place, limits).await.map_err(|lost| match lost {
+            Lost::Failed(error) => error,
+            Lost::Unanswered => errors::sending1(
+                &Broken::Io { error: std::io::ErrorKind::ConnectionAborted.into(), unanswered: true },
+                address,
+            ),
+        })
+    }
+
+    async fn over(
+        &self,
+        found: Found,
+        call: &Call,
+        address: &Address,
+        place: &Place,
+        limits: Limits,
+    ) -> Result<Answer, Lost> {
+        let in_time = |_| Lost::Failed(errors::head_timeout(address));
+        match found {
+            Found::One(link) => timeout(call.first_byte, self.over_http1(link, call, address, place, limits))
+                .await
+                .map_err(in_time)?,
+            Found::Many(sender) => timeout(call.first_byte, self.over_http2(sender, call, address, limits))
+                .await
+                .map_err(in_time)?,
+        }
+    }
+
+    async fn over_http1(
+        &self,
+        link: Link,
+        call: &Call,
+        address: &Address,
+        place: &Place,
+        limits: Limits,
+    ) -> Result<Answer, Lost> {
+        let headers = [self.common(call), &call.upstream.headers];
+        let head = http1::write_head(
+            [&address.prefix, call.path],
+            address.authority.as_str(),
+            headers,
+            call.body.len(),
+        );
+        let (head, reading) = link.call(&head, call.body.pieces()).await.map_err(|broken| match broken {
+            Broken::Io { unanswered: true, .. } => Lost::Unanswered,
+            broken => Lost::Failed(errors::sending1(&broken, address)),
+        })?;
+        let body = Watched::http1(reading, &self.pool, place.clone(), limits);
+        Ok(Answer { status: head.status, headers: head.headers, body: Box::pin(body) })
+    }
+
+    async fn over_http2(
+        &self,
+        mut sender: http2::SendRequest<Outgoing>,
+        call: &Call,
+        address: &Address,
+        limits: Limits,
+    ) -> Result<Answer, Lost> {
+        let request = self.request(call, address).map_err(Lost::Failed)?;
+        let sent = match sender.ready().await {
+            Ok(()) => sender.send_request(request).await,
+            Err(error) => Err(error),
+        };
+        let response = sent.map_err(|error| {
+            if error.is_canceled() || error.is_closed() {
+                Lost::Unanswered
+            } else {
+                Lost::Failed(errors::sending2(&error, address))
+            }
+        })?;
+        let (parts, body) = response.into_parts();
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: Box::pin(Watched::http2(body, limits)),
+        })
+    }
+
+    fn request(&self, call: &Call, address: &Address) -> Result<Request<Outgoing>, Error> {
+        let uri = Uri::builder()
+            .scheme(address.scheme.clone())
+            .authority(address.authority.clone())
+            .path_and_query(format!("{}{}", address.prefix, call.path))
+            .build()
+            .map_err(|error| {
+                Error::gateway(Kind::Internal, "The provider's address cannot be used.")
+                    .detail(error.to_string())
+            })?;
+        let mut request = Request::new(Outgoing::new(call.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.version_mut() = Version::HTTP_2;
+        let headers = request.headers_mut();
+        headers.clone_from(self.common(call));
+        headers.extend(call.upstream.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(request)
+    }
+
+    const fn common(&self, call: &Call) -> &HeaderMap {
+        &self.common[call.stream as usize]
     }
 
     async fn demo(&self, call: Call) -> Result<Answer, Error> {
-        let mut request = Request::builder().method(Method::POST).uri(format!("/v1{}", call.path));
-        if let Some(headers) = request.headers_mut() {
-            *headers = call.headers;
-        }
-        let request = request.body(call.body.join()).map_err(|error| {
-            Error::gateway(Kind::Internal, "The request could not be made.").detail(error.to_string())
-        })?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/v1{}", call.path))
+            .body(call.body.join())
+            .map_err(|error| {
+                Error::gateway(Kind::Internal, "The request could not be made.").detail(error.to_string())
+            })?;
         let (parts, body) = self.demo.answer(request).await.into_parts();
         Ok(Answer { status: parts.status, headers: parts.headers, body: Box::pin(body::Demonstrated(body)) })
     }
+}
+
+/// No answer came over a connection.
+enum Lost {
+    /// The connection was gone before a byte of an answer came.
+    Unanswered,
+    /// Anything else.
+    Failed(Error),
 }
 
 impl Transport for HttpTransport {
@@ -76,56 +190,12 @@ impl Transport for HttpTransport {
         Box::pin(async move {
             let upstream = Arc::clone(&call.upstream);
             match &upstream.reach {
-                Reach::Network(address) => self.network(&call, address).await,
+                Reach::Network(address) => self.network(call, address).await,
                 Reach::Demo => self.demo(call).await,
             }
         })
     }
 }
-
-fn answer(response: http::Response<Incoming>, lease: Lease, between: Duration, deadline: Instant) -> Answer {
-    let (parts, body) = response.into_parts();
-    let body = if body.is_end_stream() {
-        lease.give_back();
-        Watched::empty(body, between, deadline)
-    } else {
-        Watched::new(body, lease, between, deadline)
-    };
-    Answer { status: parts.status, headers: parts.headers, body: Box::pin(body) }
-}
-
-fn request(call: &Call, address: &Address, http2: bool) -> Result<Request<Outgoing>, Error> {
-    let path = format!("{}{}", address.prefix, call.path);
-    let uri = if http2 {
-        Uri::builder()
-            .scheme(address.scheme.clone())
-            .authority(address.authority.clone())
-            .path_and_query(path)
-            .build()
-    } else {
-        Uri::try_from(path).map_err(Into::into)
-    };
-    let uri = uri.map_err(|error| {
-        Error::gateway(Kind::Internal, "The provider's address cannot be used.").detail(error.to_string())
-    })?;
-    let mut headers = HeaderMap::with_capacity(12);
-    if !http2 && let Ok(host) = HeaderValue::from_str(address.authority.as_str()) {
-        headers.insert(HOST, host);
-    }
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    for (name, value) in call.upstream.headers.iter().chain(&call.headers) {
-        headers.insert(name, value.clone());
-    }
-    let mut request = Request::new(Outgoing::new(Segments::clone(&call.body)));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
-    *request.version_mut() = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-    *request.headers_mut() = headers;
-    Ok(request)
-}
-
-/// The bytes that go through bodies here.
-type Data = Bytes;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use lockgate_core::upstream::{Address, Reach, Timeouts};
-use lockgate_core::{Quirks, Upstream};
+use lockgate_core::{Quirks, Segments, Upstream};
 use lockgate_demo::{DemoUpstream, Fault, Options, refused_addr};
 
 use super::*;
@@ -38,7 +38,7 @@ fn call(upstream: &Arc<Upstream>, stream: bool) -> Call {
     Call {
         upstream: Arc::clone(upstream),
         path: "/chat/completions",
-        headers: HeaderMap::new(),
+        stream,
         body: Segments::one(Bytes::from(body)),
         first_byte: Duration::from_millis(400),
         total: Duration::from_secs(5),

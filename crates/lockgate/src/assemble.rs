@@ -1,0 +1,107 @@
+//! From a config to what serves: providers, routes and keys become a snapshot.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use lockgate_config::{Config, Target as ConfigTarget, Use};
+use lockgate_core::key::KeyState;
+use lockgate_core::port::KeyStore;
+use lockgate_core::record::Target;
+use lockgate_core::{Clock, Error, Key, Tick, Upstream};
+use lockgate_engine::{KeyTable, Snapshot};
+use lockgate_route::{Registry, Route, Table};
+
+/// The system's clocks.
+pub(crate) struct SystemClock(std::time::Instant);
+
+impl SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock that everything else uses")]
+    pub(crate) fn start() -> Arc<Self> {
+        Arc::new(Self(std::time::Instant::now()))
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Tick {
+        Tick(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock that everything else uses")]
+    fn wall_ms(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The providers of a config, those found in the environment, and, with no config at all, the demo provider.
+///
+/// # Errors
+/// Every provider that cannot be used, one a line.
+pub(crate) fn upstreams(config: &Config, zero_config: bool) -> Result<Vec<Arc<Upstream>>, String> {
+    let env = |name: &str| std::env::var(name).ok();
+    let mut wrong = Vec::new();
+    let mut upstreams = Vec::new();
+    for provider in &config.providers {
+        match lockgate_provider::compile(provider, &env, &|path| std::fs::read(path)) {
+            Ok(upstream) => upstreams.push(Arc::new(upstream)),
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n"));
+    }
+    if zero_config {
+        upstreams.push(Arc::new(lockgate_provider::demo()));
+    }
+    if config.discover {
+        let taken: HashSet<Arc<str>> = upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
+        let found = lockgate_provider::discovered(&env).into_iter();
+        upstreams.extend(found.filter(|upstream| !taken.contains(&upstream.name)).map(Arc::new));
+    }
+    Ok(upstreams)
+}
+
+/// The routes and providers of one version.
+pub(crate) fn table(
+    version: u64,
+    config: &Config,
+    upstreams: Vec<Arc<Upstream>>,
+    registry: &Arc<Registry>,
+) -> Table {
+    let target = |target: &ConfigTarget| Target {
+        provider: target.provider.as_str().into(),
+        model: target.model.as_str().into(),
+    };
+    let routes = config.routes.iter().map(|route| {
+        let Use::Ordered(targets) = &route.targets;
+        Route {
+            name: route.name.as_str().into(),
+            targets: targets.iter().map(target).collect(),
+            rounds: u32::from(route.retries),
+            attempt_timeout: route.attempt_timeout,
+            timeout: route.timeout,
+        }
+    });
+    Table::new(version, upstreams, routes, Arc::clone(registry))
+}
+
+/// The keys of the store, and those that live only as long as the process.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn keys(store: &dyn KeyStore, own: &[Key]) -> Result<KeyTable, Error> {
+    Ok(KeyTable::new(store.keys()?.into_iter().chain(own.iter().cloned())))
+}
+
+/// How many keys of the store open the door.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn active_keys(store: &dyn KeyStore, wall_ms: u64) -> Result<usize, Error> {
+    Ok(store.keys()?.iter().filter(|key| key.state(wall_ms) == KeyState::Active).count())
+}
+
+/// The first snapshot, or the next.
+pub(crate) fn snapshot(table: Table, keys: KeyTable) -> Snapshot {
+    Snapshot { table: Arc::new(table), keys: Arc::new(keys) }
+}

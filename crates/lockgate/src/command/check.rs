@@ -1,0 +1,161 @@
+//! `lockgate check`: whether the config would work, before anybody depends on it.
+
+use std::path::{Path, PathBuf};
+
+use lockgate_config::{Config, Diagnostic, Severity, Store};
+use lockgate_server::Certificates;
+use serde::Serialize;
+
+use super::Context;
+use crate::exit::{Failure, Outcome};
+use crate::settings::{Settings, diagnose};
+use crate::terminal::{say, say_json};
+
+/// Find every mistake in the config, and say what it stands for.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  lockgate check\n  lockgate check staging/lockgate.yaml\n  lockgate check --json | jq -r '.diagnostics[].message'\n\nAlso checks what the config needs from this machine: keys of providers in the environment, files of certificates.\nWith --json one document: {\"ok\": bool, \"file\": ..., \"diagnostics\": [{\"severity\", \"path\", \"line\", \"column\",\n\"message\", \"hint\"}]}; what does not come from a line of the file has no line.\nExit codes: 0 the config can be used, 3 it cannot."
+)]
+pub(crate) struct Args {
+    /// The file to check, instead of --config or lockgate.yaml here.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// What was found, in the order of the file; then what the machine lacks.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    ok: bool,
+    file: Option<String>,
+    diagnostics: Vec<Finding>,
+}
+
+/// A mistake or a doubt.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Finding {
+    /// At a place in the file.
+    There(Diagnostic),
+    /// About the file and this machine together.
+    Here {
+        severity: Severity,
+        path: String,
+        line: Option<u32>,
+        column: Option<u32>,
+        message: String,
+        hint: Option<String>,
+    },
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
+    let named = args.file.as_deref().or(context.config.as_deref());
+    let file = Settings::file(named);
+    let mut report =
+        Report { file: file.as_ref().map(|file| file.display().to_string()), ..Report::default() };
+    let config = inspect(file.as_deref(), &mut report);
+    report.ok = report.mistakes() == 0;
+    if context.json {
+        say_json(&report);
+    } else {
+        report.print();
+        if let Some(config) = config.filter(|_| report.ok) {
+            say(&summary(&config, report.file.as_deref()));
+        }
+    }
+    match report.mistakes() {
+        0 => Ok(()),
+        n => Err(Failure::config(format!("{} in the config", count(n, "mistake")))),
+    }
+}
+
+/// Looks at everything that a start would look at, without touching the store or the network.
+fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
+    if let Some(file) = file {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                report.mistake("", format!("the file cannot be read: {error}"));
+                return None;
+            }
+        };
+        let (config, found) = diagnose(&text);
+        report.diagnostics.extend(found.into_iter().map(Finding::There));
+        config?;
+    }
+    let settings = match Settings::read(file) {
+        Ok(settings) => settings,
+        Err(failure) => {
+            report.mistake("", failure.message().to_owned());
+            return None;
+        }
+    };
+    let env = |name: &str| std::env::var(name).ok();
+    for provider in &settings.config.providers {
+        if let Err(error) = lockgate_provider::compile(provider, &env, &|path| std::fs::read(path)) {
+            report.mistake(&format!("providers.{}", error.provider), error.what);
+        }
+    }
+    if let Some(tls) = &settings.config.server.tls
+        && let Err(error) = Certificates::read(tls.cert.clone(), tls.key.clone())
+    {
+        report.mistake("server.tls", error.to_string());
+    }
+    Some(settings.config)
+}
+
+/// What a good config stands for.
+fn summary(config: &Config, file: Option<&str>) -> String {
+    let name = file.unwrap_or("no config file, so the defaults");
+    let Store::Sqlite(store) = &config.store;
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let found = if config.discover { ", and those whose key is in the environment" } else { "" };
+    format!(
+        "{name}: good\n  providers  {}{found}\n  routes     {}\n  listens    {scheme}://{}\n  store      {}",
+        count(config.providers.len(), "provider"),
+        count(config.routes.len(), "route"),
+        config.server.listen,
+        store.display(),
+    )
+}
+
+/// `1 route`, `2 routes`.
+pub(super) fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+// === impl Report ===
+
+impl Report {
+    fn mistake(&mut self, path: &str, message: String) {
+        self.diagnostics.push(Finding::Here {
+            severity: Severity::Error,
+            path: path.to_owned(),
+            line: None,
+            column: None,
+            message,
+            hint: None,
+        });
+    }
+
+    fn mistakes(&self) -> usize {
+        let is_mistake = |finding: &&Finding| match finding {
+            Finding::There(Diagnostic { severity, .. }) | Finding::Here { severity, .. } => {
+                *severity == Severity::Error
+            }
+        };
+        self.diagnostics.iter().filter(is_mistake).count()
+    }
+
+    fn print(&self) {
+        let file = self.file.as_deref().unwrap_or("environment");
+        for finding in &self.diagnostics {
+            match finding {
+                Finding::There(diagnostic) => say(&diagnostic.in_file(file).to_string()),
+                Finding::Here { path, message, .. } if path.is_empty() => {
+                    say(&format!("{file}: error: {message}"));
+                }
+                Finding::Here { path, message, .. } => say(&format!("{file}: error: {path}: {message}")),
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! One file a command: its arguments, its help, what it does.
+
+pub(crate) mod check;
+pub(crate) mod demo_upstream;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod keys;
+pub(crate) mod logs;
+pub(crate) mod serve;
+
+use std::path::PathBuf;
+
+/// What every command is given.
+pub(crate) struct Context {
+    /// The config file that was named.
+    pub(crate) config: Option<PathBuf>,
+    /// Whether programs read the output.
+    pub(crate) json: bool,
+}
