@@ -73,7 +73,8 @@ pub enum Reason {
     Trailing,
 }
 
-/// A set of edits to a payload, applied by [`Splice::segments`].
+/// A set of edits to a payload, applied by [`Splice::segments`]. A name means the member that came with it, or one that
+/// an edit before has added; whatever the edits, no name comes out twice.
 #[derive(Debug)]
 pub struct Splice<'a> {
     payload: &'a Payload,
@@ -181,7 +182,17 @@ impl Splice<'_> {
     pub fn set(mut self, name: &str, value: Bytes) -> Self {
         let edit = match self.payload.find(name) {
             Some(at) => Edit::Replace(at, value),
-            None => Edit::Insert(quoted(name), value),
+            None => {
+                let name = quoted(name);
+                match self.giving(&name).map(|at| &mut self.edits[at]) {
+                    Some(Edit::Insert(_, held)) => {
+                        *held = value;
+                        return self;
+                    }
+                    Some(Edit::Rename(at, _)) => Edit::Replace(*at, value),
+                    _ => Edit::Insert(name, value),
+                }
+            }
         };
         self.edits.push(edit);
         self
@@ -196,17 +207,39 @@ impl Splice<'_> {
     /// Takes a member out, if it is there.
     #[must_use]
     pub fn remove(mut self, name: &str) -> Self {
-        self.edits.extend(self.payload.find(name).map(Edit::Remove));
+        match self.payload.find(name) {
+            Some(at) => self.edits.push(Edit::Remove(at)),
+            None => {
+                let name = quoted(name);
+                self.edits.retain(|edit| !matches!(edit, Edit::Insert(held, _) if *held == name));
+            }
+        }
         self
     }
 
     /// Gives a member another name, if it is there and no member has that name already.
     #[must_use]
     pub fn rename(mut self, from: &str, to: &str) -> Self {
-        if self.payload.find(to).is_none() {
-            self.edits.extend(self.payload.find(from).map(|at| Edit::Rename(at, quoted(to))));
+        let name = quoted(to);
+        if self.payload.find(to).is_some() || self.giving(&name).is_some() {
+            return self;
+        }
+        if let Some(at) = self.payload.find(from) {
+            self.edits.retain(|edit| !matches!(edit, Edit::Rename(other, _) if *other == at));
+            self.edits.push(Edit::Rename(at, name));
+        } else if let Some(at) = self.giving(&quoted(from))
+            && let Edit::Insert(held, _) = &mut self.edits[at]
+        {
+            *held = name;
         }
         self
+    }
+
+    /// The edit that gives this name (in quotes) to a member: a body with the name twice must never come out.
+    fn giving(&self, name: &Bytes) -> Option<usize> {
+        self.edits
+            .iter()
+            .position(|edit| matches!(edit, Edit::Rename(_, given) | Edit::Insert(given, _) if given == name))
     }
 
     /// Whether nothing is to be changed.
@@ -226,7 +259,10 @@ impl Splice<'_> {
         let mut tail = Vec::new();
         for edit in self.edits {
             match edit {
-                Edit::Replace(at, value) => cuts.push((usizes(&members[at].value), value)),
+                Edit::Replace(at, value) => {
+                    removed[at] = false;
+                    cuts.push((usizes(&members[at].value), value));
+                }
                 Edit::Rename(at, name) => {
                     cuts.push((members[at].start as usize..members[at].name.end as usize + 1, name));
                 }

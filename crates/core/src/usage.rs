@@ -38,18 +38,32 @@ pub enum Source {
 // === impl Usage ===
 
 impl Usage {
-    /// All tokens that went in.
+    /// All tokens that went in. A report can say anything, so the sum ends at the largest number there is.
     pub const fn input_total(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write + self.audio_input
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.audio_input)
     }
 
-    /// All tokens that came out.
+    /// All tokens that came out, summed in the same way.
     pub const fn output_total(&self) -> u64 {
-        self.output + self.reasoning + self.audio_output
+        self.output.saturating_add(self.reasoning).saturating_add(self.audio_output)
     }
 
     /// Whether the provider reported these numbers.
     pub const fn reported(&self) -> bool {
         matches!(self.source, Source::Reported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonsensical_report_has_a_sum() {
+        let usage = Usage { input: 9, cache_read: u64::MAX, output: 1, reasoning: u64::MAX, ..Usage::default() };
+        assert_eq!((usage.input_total(), usage.output_total()), (u64::MAX, u64::MAX));
     }
 }

@@ -9,6 +9,8 @@ pub mod openai_chat;
 pub mod sse;
 mod turn;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Segments, Usage};
@@ -27,6 +29,9 @@ pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
 pub trait Dialect: Send + Sync {
     /// Its stable name: `openai.chat`.
     fn name(&self) -> &'static str;
+
+    /// The same, shared.
+    fn shared_name(&self) -> Arc<str>;
 
     /// The path of a chat turn behind a provider's base address.
     fn path(&self) -> &'static str;

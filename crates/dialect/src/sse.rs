@@ -2,6 +2,7 @@
 //! line ends mixed, comments; bounded.
 
 use std::borrow::Cow;
+use std::mem;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
@@ -18,6 +19,8 @@ pub struct Splitter {
     in_line: bool,
     /// The last byte was a CR, so a LF now belongs to it.
     after_cr: bool,
+    /// An event has left already.
+    started: bool,
 }
 
 /// One event with the blank line that ends it.
@@ -25,6 +28,8 @@ pub struct Splitter {
 pub struct Event {
     /// Its bytes as they came.
     pub raw: Bytes,
+    /// It is the first of its stream: a byte order mark before it is not a part of it.
+    first: bool,
 }
 
 /// An event is longer than [`MAX_EVENT`].
@@ -50,13 +55,14 @@ impl Splitter {
         };
         let head = chunk.split_to(end);
         if self.pending.is_empty() {
-            return Ok(Some(Event { raw: head }));
+            return Ok(Some(self.event(head)));
         }
         if self.pending.len() + head.len() > MAX_EVENT {
             return Err(TooLong);
         }
         self.pending.extend_from_slice(&head);
-        Ok(Some(Event { raw: self.pending.split().freeze() }))
+        let raw = self.pending.split().freeze();
+        Ok(Some(self.event(raw)))
     }
 
     /// Whether an event has begun and not ended.
@@ -68,7 +74,12 @@ impl Splitter {
     pub fn rest(&mut self) -> Option<Event> {
         self.in_line = false;
         self.after_cr = false;
-        (!self.pending.is_empty()).then(|| Event { raw: self.pending.split().freeze() })
+        let raw = self.pending.split().freeze();
+        (!raw.is_empty()).then(|| self.event(raw))
+    }
+
+    fn event(&mut self, raw: Bytes) -> Event {
+        Event { raw, first: !mem::replace(&mut self.started, true) }
     }
 
     /// Offset behind the blank line that ends the event under way.
@@ -109,12 +120,12 @@ impl Event {
 
     /// The name of the event, from its last `event` line.
     pub fn name(&self) -> Option<&[u8]> {
-        lines(&self.raw).filter_map(|line| value(line, b"event")).last()
+        self.lines().filter_map(|line| value(line, b"event")).last()
     }
 
     fn field(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let mut found: Option<Cow<'_, [u8]>> = None;
-        for value in lines(&self.raw).filter_map(|line| value(line, name)) {
+        for value in self.lines().filter_map(|line| value(line, name)) {
             match &mut found {
                 None => found = Some(Cow::Borrowed(value)),
                 Some(all) => {
@@ -126,19 +137,20 @@ impl Event {
         }
         found
     }
-}
 
-fn lines(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        let line = &rest[..end];
-        rest = rest.get(end + 1..).unwrap_or_default();
-        Some(line)
-    })
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let mark: &[u8] = if self.first { b"\xef\xbb\xbf" } else { b"" };
+        let mut rest = self.raw.strip_prefix(mark).unwrap_or(&self.raw);
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let line = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
+            Some(line)
+        })
+    }
 }
 
 fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
@@ -179,6 +191,12 @@ mod tests {
         let all: Vec<_> = events.iter().map(data).collect();
         assert_eq!(all, [Some("a".into()), None, Some("b\nc".into()), Some(String::new()), None]);
         assert_eq!(events[2].name(), Some(&b"x"[..]));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_one_at_the_start_of_the_stream_only() {
+        let (events, _) = split(&[b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n"]);
+        assert_eq!(events.iter().map(data).collect::<Vec<_>>(), [Some("a".into()), None]);
     }
 
     #[test]

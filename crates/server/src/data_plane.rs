@@ -46,7 +46,7 @@ impl Door {
         let http1 = request.version() < http::Version::HTTP_2;
         let mut response = match operation(request.method(), request.uri().path()) {
             Some(operation) => self.data(operation, request, under_way).await,
-            None => self.page(request, under_way).await,
+            None => Box::pin(self.page(request, under_way)).await,
         };
         if http1 && self.house.drain.is_leaving() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -71,7 +71,10 @@ impl Door {
             Operation::Chat(_) => {
                 let inbound = Inbound { id, arrived: state.clock.now(), dialect, headers: parts.headers };
                 let limits = &self.house.limits;
-                caught(chat(&self.engine, inbound, read(body, limits.body, limits.body_timeout))).await
+                // In a box of its own, as a connection keeps room for its largest future and moves it for each request.
+                let walk =
+                    Box::pin(chat(&self.engine, inbound, read(body, limits.body, limits.body_timeout)));
+                caught(walk).await
             }
             Operation::Models => caught(async { self.models(&parts.headers, id) }).await,
         };
@@ -89,6 +92,8 @@ impl Door {
             }
             render(&error, dialect, id)
         });
+        // Answers that came in together go out together, as the requests do.
+        tokio::task::yield_now().await;
         let mut response = Response::new(Outgoing::reply(reply.body, under_way));
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;

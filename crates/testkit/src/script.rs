@@ -10,11 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Body, Frame};
-use lockgate_core::Error;
 use lockgate_core::port::{Answer, Call, Ready, Transport};
+use lockgate_core::{Error, Kind};
 use tokio::time::Sleep;
 
-/// A transport with a script: for each provider, by name, what it answers next.
+/// A transport with a script: for each provider, by name, what it answers next. It keeps a call's limits up to the head
+/// of the answer, as every transport must; the body comes when the script says so.
 #[derive(Default)]
 pub struct Script {
     plays: Mutex<HashMap<String, VecDeque<Play>>>,
@@ -115,9 +116,14 @@ impl Transport for Script {
         });
         Box::pin(async move {
             let play = play.ok_or_else(crate::builder::unreachable)?;
-            let mut before = self.perform(play.before);
-            while let Some(frame) = std::future::poll_fn(|cx| before.as_mut().poll_frame(cx)).await {
-                frame?;
+            if !play.before.is_empty() {
+                let mut before = self.perform(play.before);
+                let next = std::future::poll_fn(|cx| before.as_mut().poll_frame(cx));
+                // Before the head there are no bytes: the first thing that comes is an error or the end.
+                let limit = call.first_byte.min(call.total);
+                if let Some(frame) = tokio::time::timeout(limit, next).await.map_err(|_| too_late())? {
+                    frame?;
+                }
             }
             let Some((status, headers)) = play.head else { return Err(crate::builder::unreachable()) };
             Ok(Answer { status, headers, body: self.perform(play.body) })
@@ -288,6 +294,10 @@ impl Drop for Performance {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+fn too_late() -> Error {
+    Error::upstream(Kind::UpstreamTimeout, "The provider did not answer in time.")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -92,6 +92,21 @@ fn a_splice_touches_nothing_else() {
 fn a_rename_never_makes_a_duplicate() {
     let p = payload(r#"{"max_tokens":1,"max_completion_tokens":2}"#);
     assert!(p.splice().rename("max_tokens", "max_completion_tokens").is_empty());
+    let p = payload(r#"{"a":1,"b":2}"#);
+    assert_eq!(joined(p.splice().rename("a", "c").rename("b", "c")), r#"{"c":1,"b":2}"#);
+    assert_eq!(joined(p.splice().set("c", "3".into()).rename("a", "c")), r#"{"a":1,"b":2,"c":3}"#);
+    assert_eq!(joined(p.splice().rename("a", "c").set("c", "3".into())), r#"{"c":3,"b":2}"#);
+    assert_eq!(joined(p.splice().rename("a", "c").rename("a", "d")), r#"{"d":1,"b":2}"#);
+}
+
+#[test]
+fn the_later_of_two_edits_counts() {
+    let p = payload(r#"{"a":1,"b":2}"#);
+    assert_eq!(joined(p.splice().remove("a").set("a", "3".into())), r#"{"a":3,"b":2}"#);
+    assert_eq!(joined(p.splice().set("a", "3".into()).remove("a")), r#"{"b":2}"#);
+    assert_eq!(joined(p.splice().set("c", "3".into()).set("c", "4".into())), r#"{"a":1,"b":2,"c":4}"#);
+    assert_eq!(joined(p.splice().set("c", "3".into()).rename("c", "d")), r#"{"a":1,"b":2,"d":3}"#);
+    assert!(p.splice().set("c", "3".into()).remove("c").is_empty());
 }
 
 fn object() -> impl Strategy<Value = Map<String, Value>> {

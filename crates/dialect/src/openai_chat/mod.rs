@@ -6,6 +6,8 @@ mod response;
 mod stream;
 pub mod wire;
 
+use std::sync::{Arc, LazyLock};
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Usage};
@@ -22,6 +24,11 @@ pub const NAME: &str = "openai.chat";
 impl Dialect for OpenAiChat {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn shared_name(&self) -> Arc<str> {
+        static SHARED: LazyLock<Arc<str>> = LazyLock::new(|| NAME.into());
+        Arc::clone(&SHARED)
     }
 
     fn path(&self) -> &'static str {

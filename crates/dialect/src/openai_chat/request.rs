@@ -42,7 +42,9 @@ pub(super) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
     if *turn.model != *model {
         splice = splice.set_text("model", model);
     }
-    let withhold_usage = turn.stream && !turn.usage_asked && quirks.stream_usage == StreamUsage::Ask;
+    let refused = quirks.drop.iter().any(|name| name == "stream_options");
+    let withhold_usage =
+        turn.stream && !turn.usage_asked && quirks.stream_usage == StreamUsage::Ask && !refused;
     if withhold_usage {
         let asked = Bytes::from_static(b"true");
         let options = match options(&turn.payload) {
@@ -119,6 +121,13 @@ mod tests {
         assert_eq!(out, r#"{"model":"x","max_completion_tokens":5,"messages":[]}"#);
         let prepared = prepare(&turn(r#"{"model":"m","seed":1,"messages":[]}"#), "x", &quirks);
         assert_eq!(prepared.dropped, ["seed"]);
+    }
+
+    #[test]
+    fn a_provider_that_refuses_stream_options_is_not_asked_with_them() {
+        let quirks = Quirks { drop: vec!["stream_options".into()], ..Quirks::default() };
+        let json = r#"{"model":"m","messages":[],"stream":true}"#;
+        assert_eq!(sent(json, "m", &quirks), (json.into(), false));
     }
 
     #[test]

@@ -102,10 +102,11 @@ impl Meter for ChatMeter {
     fn note_rest(&mut self, data: &[u8]) -> Note {
         let data = data.trim_ascii();
         // Cut-off JSON can end in a brace of its inside, so here both ends are not enough.
-        if data.starts_with(b"{") && Payload::parse(Bytes::copy_from_slice(data)).is_err() {
-            return Note::Garbage;
+        if data == b"[DONE]" || Payload::parse(Bytes::copy_from_slice(data)).is_ok() {
+            self.note(data)
+        } else {
+            Note::Garbage
         }
-        self.note(data)
     }
 
     fn usage(&self) -> Option<Usage> {

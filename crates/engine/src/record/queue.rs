@@ -18,6 +18,9 @@ pub struct Queue {
 #[derive(Default)]
 struct Inner {
     waiting: Vec<Box<Record>>,
+    /// Records that were written. Those who hand in new ones free them: memory goes back to the thread that it came
+    /// from, which allocators do well, while memory that wanders between threads piles up.
+    spent: Vec<Box<Record>>,
     dropped: u64,
     closed: bool,
 }
@@ -53,11 +56,14 @@ impl Queue {
 
 impl RecordSink for Queue {
     fn offer(&self, record: Box<Record>) {
+        // Freed when the lock is free again.
+        let _spent;
         let mut inner = self.lock();
         if inner.waiting.len() >= self.most {
             inner.dropped += 1;
             return;
         }
+        _spent = (inner.spent.pop(), inner.spent.pop());
         inner.waiting.push(record);
         // The writer wakes by itself; a queue that fills faster than that calls it.
         if inner.waiting.len() == self.most / 2 {
@@ -123,6 +129,8 @@ impl Loop<'_> {
             if closed {
                 return;
             }
+            let left_over = std::mem::replace(&mut self.queue.lock().spent, batch);
+            drop(left_over);
             if !self.retention.is_zero() && self.clock.wall_ms() >= forget_at {
                 forget_at = self.clock.wall_ms() + HOUR_MS;
                 let oldest = u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX);

@@ -27,11 +27,11 @@ impl Ticket {
         let key = &principal.key;
         let record = Record {
             id: inbound.id,
-            dialect: inbound.dialect.name().into(),
+            dialect: inbound.dialect.shared_name(),
             key: Arc::clone(&key.id),
             key_name: Arc::clone(&key.name),
             attribution: Attribution::default(),
-            asked: Arc::from(""),
+            asked: Arc::default(),
             stream: false,
             target: None,
             outcome: Outcome::Cancelled,
@@ -76,6 +76,8 @@ impl Ticket {
         let at_us = self.elapsed_us();
         self.edit(|record| {
             record.target = Some(target.clone());
+            // One attempt is the rule; a vector's own first step would make room for four.
+            record.attempts.reserve_exact(1);
             record.attempts.push(Attempt {
                 target,
                 at_us,

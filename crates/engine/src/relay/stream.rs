@@ -131,6 +131,10 @@ impl Drop for Relay {
         // The client left: what came so far is booked, and dropping the ticket says why it ended.
         if let Some(mut ticket) = self.ticket.take() {
             self.book(&mut ticket);
+            // Many clients leave at the end mark, before the provider has closed: they have had the whole answer.
+            if self.ready.is_empty() && self.tee.complete() {
+                ticket.finish(Outcome::Ok, None);
+            }
         }
     }
 }

@@ -87,7 +87,7 @@ impl Tee {
             let told = self.told;
             let note = event.data().map_or(Note::Frame, |data| self.meter.note_rest(&data));
             let passes = self.judge(note, &event).unwrap_or(false);
-            if passes && (told || self.failed.is_none() && self.meter.complete()) {
+            if passes && (told || self.complete()) {
                 pass(out, event.raw);
             }
             // An error in an event that did not pass was not told.
@@ -108,6 +108,11 @@ impl Tee {
     /// Whether the model has said anything yet.
     pub(crate) const fn content(&self) -> bool {
         self.content
+    }
+
+    /// Whether the answer would be whole if the stream ended here.
+    pub(crate) fn complete(&self) -> bool {
+        self.failed.is_none() && self.meter.complete()
     }
 
     /// Whether the client has been told of a failure in the provider's own words.

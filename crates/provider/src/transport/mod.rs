@@ -50,25 +50,29 @@ impl HttpTransport {
         let limits =
             Limits { between: call.upstream.timeouts.between_bytes, deadline: Instant::now() + call.total };
         let place = Place::of(address);
-        if let Some(found) = self.pool.take(&place) {
+        let mut kept = self.pool.take(&place);
+        loop {
+            let was_kept = kept.is_some();
+            let found = match kept.take() {
+                Some(found) => found,
+                // Rare, and large with its TLS: in a box, the usual call stays small.
+                None => Box::pin(self.open(&call, address, &place)).await?,
+            };
             match self.over(found, &call, address, &place, limits).await {
                 // A kept connection that the other side closed meanwhile says nothing about the provider.
-                Err(Lost::Unanswered) => {}
-                Err(Lost::Failed(error)) => return Err(error),
+                Err(Lost::Unanswered(_)) if was_kept => {}
+                Err(Lost::Unanswered(error) | Lost::Failed(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
             }
         }
+    }
+
+    async fn open(&self, call: &Call, address: &Address, place: &Place) -> Result<Found, Error> {
         let found = connect::connect(address, call.upstream.timeouts.connect.min(call.total)).await?;
         if let Found::Many(sender) = &found {
-            self.pool.share(&place, sender.clone());
+            self.pool.share(place, sender.clone());
         }
-        self.over(found, &call, address, &place, limits).await.map_err(|lost| match lost {
-            Lost::Failed(error) => error,
-            Lost::Unanswered => errors::sending1(
-                &Broken::Io { error: std::io::ErrorKind::ConnectionAborted.into(), unanswered: true },
-                address,
-            ),
-        })
+        Ok(found)
     }
 
     async fn over(
@@ -105,9 +109,12 @@ impl HttpTransport {
             headers,
             call.body.len(),
         );
-        let (head, reading) = link.call(&head, call.body.pieces()).await.map_err(|broken| match broken {
-            Broken::Io { unanswered: true, .. } => Lost::Unanswered,
-            broken => Lost::Failed(errors::sending1(&broken, address)),
+        // Requests that came in together go out together: a provider that is woken once takes them all.
+        tokio::task::yield_now().await;
+        let (head, reading) = link.call(&head, call.body.pieces()).await.map_err(|broken| {
+            let error = errors::sending1(&broken, address);
+            let unanswered = matches!(broken, Broken::Io { unanswered: true, .. });
+            if unanswered { Lost::Unanswered(error) } else { Lost::Failed(error) }
         })?;
         let body = Watched::http1(reading, &self.pool, place.clone(), limits);
         Ok(Answer { status: head.status, headers: head.headers, body: Box::pin(body) })
@@ -126,11 +133,8 @@ impl HttpTransport {
             Err(error) => Err(error),
         };
         let response = sent.map_err(|error| {
-            if error.is_canceled() || error.is_closed() {
-                Lost::Unanswered
-            } else {
-                Lost::Failed(errors::sending2(&error, address))
-            }
+            let lost = errors::sending2(&error, address);
+            if error.is_canceled() || error.is_closed() { Lost::Unanswered(lost) } else { Lost::Failed(lost) }
         })?;
         let (parts, body) = response.into_parts();
         Ok(Answer {
@@ -180,7 +184,7 @@ impl HttpTransport {
 /// No answer came over a connection.
 enum Lost {
     /// The connection was gone before a byte of an answer came.
-    Unanswered,
+    Unanswered(Error),
     /// Anything else.
     Failed(Error),
 }

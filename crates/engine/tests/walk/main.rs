@@ -1,0 +1,24 @@
+//! The walk as a whole, over a scripted transport and a hand-wound clock.
+
+#[cfg(test)]
+mod admission;
+#[cfg(test)]
+mod cuts;
+#[cfg(test)]
+mod exchanges;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod leaving;
+#[cfg(test)]
+mod privacy;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod recordings;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod stage;
