@@ -107,7 +107,8 @@ pub(crate) fn read(text: &str, env: Env<'_>, findings: &mut Findings) -> Option<
             }
             Ok((event, span)) => builder.take(event, position(&span.start)),
             Err(fault) => {
-                let at = position(fault.marker());
+                // At the end of the text the parser may point behind the last line.
+                let at = position(fault.marker()).min(position_of(text, text.len()));
                 Err((at, Complaint { hint: quotes_hint(text, at), ..not_yaml(fault.info()) }))
             }
         };
@@ -343,10 +344,9 @@ fn position(marker: &Marker) -> Position {
 
 fn position_of(text: &str, index: usize) -> Position {
     let before = &text[..index];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line_start = before.rfind(['\n', '\r']).map_or(0, |end| end + 1);
+    // YAML ends a line with LF, CR or both.
+    let breaks = before.matches(['\n', '\r']).count() - before.matches("\r\n").count();
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Position {
-        line: number(before.matches('\n').count() + 1),
-        column: number(before[line_start..].chars().count() + 1),
-    }
+    Position { line: number(breaks + 1), column: number(before[line_start..].chars().count() + 1) }
 }

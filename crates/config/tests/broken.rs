@@ -235,6 +235,7 @@ server: !!str { listen: ! x }
         "server:\n\tlisten: x\n",
         r"2:2: error: this is not YAML: tabs disallowed within this context (block indentation)",
     ),
+    ("- a\n{b", r"2:3: error: this is not YAML: simple key expected"),
     (r"just text", r"1:1: error: the file: expected a mapping, found text"),
     (r"[1, 2]", r"1:1: error: the file: expected a mapping, found a list"),
     (

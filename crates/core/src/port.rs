@@ -72,6 +72,14 @@ pub trait RecordSink: Send + Sync {
 
 /// Keeps records. Called on a thread of its own, so it may block.
 pub trait RecordStore: Send + Sync {
+    /// Does now what is slow when it is done for the first time. Called once, before the first record.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be written.
+    fn warm_up(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Writes records, all or none. Writing one twice leaves one.
     ///
     /// # Errors

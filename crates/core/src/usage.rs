@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_nonsensical_report_has_a_sum() {
-        let usage = Usage { input: 9, cache_read: u64::MAX, output: 1, reasoning: u64::MAX, ..Usage::default() };
+        let usage =
+            Usage { input: 9, cache_read: u64::MAX, output: 1, reasoning: u64::MAX, ..Usage::default() };
         assert_eq!((usage.input_total(), usage.output_total()), (u64::MAX, u64::MAX));
     }
 }

@@ -31,6 +31,8 @@ pub struct Writer {
     thread: JoinHandle<()>,
 }
 
+/// A batch that is larger gains little, and memory is what waits.
+const PORTION: usize = 1_024;
 /// Pause before the store is tried again after it failed.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often a closing writer tries a store that fails.
@@ -42,6 +44,11 @@ impl Queue {
     /// A queue of at most `most` records.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { inner: Mutex::default(), wake: Condvar::new(), most: most.max(1) })
+    }
+
+    /// So many records are worth a batch before its time.
+    fn portion(&self) -> usize {
+        PORTION.min(self.most / 2).max(1)
     }
 
     /// How many records wait.
@@ -56,18 +63,21 @@ impl Queue {
 
 impl RecordSink for Queue {
     fn offer(&self, record: Box<Record>) {
-        // Freed when the lock is free again.
-        let _spent;
         let mut inner = self.lock();
         if inner.waiting.len() >= self.most {
             inner.dropped += 1;
             return;
         }
-        _spent = (inner.spent.pop(), inner.spent.pop());
+        let spent = [inner.spent.pop(), inner.spent.pop()];
         inner.waiting.push(record);
+        let waiting = inner.waiting.len();
+        drop(inner);
+        drop(spent);
         // The writer wakes by itself; a queue that fills faster than that calls it.
-        if inner.waiting.len() == self.most / 2 {
+        if waiting.is_multiple_of(self.portion()) {
             self.wake.notify_one();
+            // It may be waiting for this very core.
+            std::thread::yield_now();
         }
     }
 }
@@ -129,7 +139,7 @@ impl Loop<'_> {
             if closed {
                 return;
             }
-            let left_over = std::mem::replace(&mut self.queue.lock().spent, batch);
+            let left_over = self.give_back(batch);
             drop(left_over);
             if !self.retention.is_zero() && self.clock.wall_ms() >= forget_at {
                 forget_at = self.clock.wall_ms() + HOUR_MS;
@@ -141,10 +151,16 @@ impl Loop<'_> {
         }
     }
 
+    /// Leaves written records to be freed by those who hand in new ones; what is too much of that comes back.
+    fn give_back(&self, mut batch: Vec<Box<Record>>) -> [Vec<Box<Record>>; 2] {
+        let too_many = batch.split_off(batch.len().min(PORTION));
+        [std::mem::replace(&mut self.queue.lock().spent, batch), too_many]
+    }
+
     /// Waits for the flush interval, a half-full queue or the end, and takes all there is.
     fn take(&self) -> (Vec<Box<Record>>, u64, bool) {
         let mut inner = self.queue.lock();
-        if !inner.closed && inner.waiting.len() < self.queue.most / 2 {
+        if !inner.closed && inner.waiting.len() < self.queue.portion() {
             inner = self.queue.wake.wait_timeout(inner, self.flush).unwrap_or_else(PoisonError::into_inner).0;
         }
         let room = inner.waiting.len().min(1_024);

@@ -103,6 +103,7 @@ impl Running {
             Retention::For(time) => time,
         };
         let records: Arc<dyn RecordStore> = store.clone();
+        records.warm_up()?;
         let writer = Writer::spawn(
             Arc::clone(&queue),
             Arc::clone(&records),

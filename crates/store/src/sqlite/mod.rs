@@ -54,7 +54,7 @@ impl Sqlite {
         let [writer, reader] = [connect(path)?, connect(path)?];
         // Fewer and larger checkpoints: a page that is written often goes to the file once.
         writer.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failure)?;
-        writer.pragma_update(None, "cache_size", -4_096).map_err(failure)?;
+        writer.pragma_update(None, "cache_size", -1_024).map_err(failure)?;
         reader.pragma_update(None, "query_only", true).map_err(failure)?;
         Ok(Self {
             path: path.to_owned(),
@@ -71,6 +71,11 @@ impl Sqlite {
 }
 
 impl RecordStore for Sqlite {
+    /// The first write makes the log beside the file and waits for the disk twice, which can take long on a busy machine.
+    fn warm_up(&self) -> Result<(), Error> {
+        lock(&self.writer).touch()
+    }
+
     fn append(&self, records: &[Box<Record>]) -> Result<(), Error> {
         lock(&self.writer).append(records)
     }

@@ -38,6 +38,13 @@ impl Writer {
         Self { connection, shapes: Shapes::default() }
     }
 
+    /// Writes what is there already.
+    pub(super) fn touch(&self) -> Result<(), Error> {
+        let version: i64 =
+            self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failure)?;
+        self.connection.pragma_update(None, "user_version", version).map_err(failure)
+    }
+
     /// Writes all or none. A row whose id is there already is left as it is.
     pub(super) fn append(&mut self, records: &[Box<Record>]) -> Result<(), Error> {
         if records.is_empty() {
