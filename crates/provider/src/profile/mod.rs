@@ -61,6 +61,7 @@ profiles! {
     openai
     openrouter
     perplexity
+    sambanova
     together
     venice
     vercel
