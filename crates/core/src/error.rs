@@ -175,7 +175,8 @@ impl Kind {
             Self::RateLimited | Self::BudgetExceeded | Self::UpstreamRateLimited => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            // The client's own key is fine, so 401 or 402 would send it looking in the wrong place.
+            // In the gateway's own words never 401 or 402: the client's own key is fine. A provider's JSON error passes as
+            // it came, with `x-lockgate-fault: provider` beside it.
             Self::UpstreamAuth
             | Self::UpstreamCredit
             | Self::UpstreamError

@@ -107,11 +107,11 @@ async fn first_content(
         }
         size += chunk.len();
         let fed = tee.feed(&chunk, &mut held);
-        if tee.content() {
-            // What cannot be read behind the content is met again, and told, when the client pulls on.
-            return fed.map(|()| held);
-        }
+        // What cannot be read behind the content fails the attempt as well: the client has seen nothing of it.
         fed?;
+        if tee.content() {
+            return Ok(held);
+        }
         if let Some(error) = tee.take_failure() {
             return Err(native(error, upstream, StatusCode::OK, headers, &held.concat().into()));
         }

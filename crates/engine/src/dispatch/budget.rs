@@ -17,14 +17,14 @@ pub(crate) struct Budget {
 const HEADER: &str = "x-lockgate-timeout-ms";
 
 impl Budget {
-    /// The smaller of the client's own wish and the route's limit; without a limit, what the slowest of the plan's
-    /// providers is given.
+    /// The smaller of the client's own wish and the route's limit; without a limit, what the plan's providers are given
+    /// together, so that a slow one leaves the next its time.
     ///
     /// # Errors
     /// `InvalidRequest` when the client's wish is not a number of milliseconds from 1 up.
     pub(crate) fn new(headers: &HeaderMap, plan: &Plan) -> Result<Self, Error> {
-        let slowest = plan.endpoints.iter().map(|endpoint| endpoint.upstream.timeouts.total).max();
-        let mut total = plan.patience.total.or(slowest).unwrap_or_default();
+        let together = plan.endpoints.iter().map(|endpoint| endpoint.upstream.timeouts.total).sum();
+        let mut total = plan.patience.total.unwrap_or(together);
         if let Some(value) = headers.get(HEADER) {
             let wish = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|ms| *ms > 0);
             let wish = wish.map(Duration::from_millis).ok_or_else(|| {
