@@ -94,6 +94,9 @@ pub(crate) fn read(text: &str, env: Env<'_>, findings: &mut Findings) -> Option<
     }
     let mut builder =
         Builder { env, findings, open: Vec::new(), anchors: HashMap::new(), root: None, values: 0 };
+    // At the end of the text the parser may point behind the last line.
+    let end = position_of(text, text.len());
+    let place = |marker: &Marker| position(marker).min(end);
     let mut documents = 0;
     let mut parser = Parser::new_from_str(text);
     while let Some(step) = parser.next_event() {
@@ -103,12 +106,11 @@ pub(crate) fn read(text: &str, env: Env<'_>, findings: &mut Findings) -> Option<
                 if documents == 1 {
                     continue;
                 }
-                Err((position(&span.start), Complaint::new("the file holds more than one YAML document")))
+                Err((place(&span.start), Complaint::new("the file holds more than one YAML document")))
             }
-            Ok((event, span)) => builder.take(event, position(&span.start)),
+            Ok((event, span)) => builder.take(event, place(&span.start)),
             Err(fault) => {
-                // At the end of the text the parser may point behind the last line.
-                let at = position(fault.marker()).min(position_of(text, text.len()));
+                let at = place(fault.marker());
                 Err((at, Complaint { hint: quotes_hint(text, at), ..not_yaml(fault.info()) }))
             }
         };
