@@ -41,8 +41,9 @@ pub(crate) struct StreamsArgs {
     /// Milliseconds between two events of a stream.
     #[arg(long, default_value_t = 1000)]
     gap_ms: u64,
-    /// Streams that may be on their way to their first event at the same time.
-    #[arg(long, default_value_t = 64)]
+    /// Streams that may be on their way to their first event at the same time. A gateway that holds a stream back until
+    /// its first content lets the next wait for as long as the mock's gap.
+    #[arg(long, default_value_t = OPENING)]
     opening: usize,
     #[arg(long, default_value = "gpt-4o-mini")]
     model: String,
@@ -101,7 +102,7 @@ impl StreamsArgs {
             streams,
             hold: 5.0,
             gap_ms: 1000,
-            opening: 64,
+            opening: OPENING,
             model: target.model.clone(),
             headers: target.headers.clone(),
             pid: target.pid,
@@ -111,6 +112,8 @@ impl StreamsArgs {
     }
 }
 
+/// Streams on their way to their first event in the standard case.
+const OPENING: usize = 1_000;
 /// The longest that opening may take.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
 
