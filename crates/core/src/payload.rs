@@ -5,6 +5,7 @@
 //! reads the first and a provider that reads the second would let a request pass under a false name. Below the top
 //! level only strings and brackets are followed; whether the rest is well formed is for the reader of that part to say.
 
+mod quotes;
 mod scan;
 
 use std::borrow::Cow;

@@ -1,9 +1,8 @@
 //! The one pass over a body that finds its members.
 
 use bytes::Bytes;
-use memchr::memchr2;
 
-use super::{MAX_DEPTH, MAX_MEMBERS, Malformed, Member, Reason};
+use super::{MAX_DEPTH, MAX_MEMBERS, Malformed, Member, Reason, quotes};
 
 /// Where a name is compared with all before it, rather than by sorting at the end.
 const FEW: usize = 32;
@@ -142,21 +141,13 @@ impl Scan<'_> {
 
     /// From an opening quote to behind the closing one; whether there was an escape.
     fn string(&mut self) -> Result<bool, Malformed> {
-        let mut at = self.at + 1;
-        let mut escaped = false;
-        loop {
-            let rest = self.bytes.get(at..).unwrap_or_default();
-            match memchr2(b'"', b'\\', rest) {
-                Some(hit) if rest[hit] == b'"' => {
-                    self.at = at + hit + 1;
-                    return Ok(escaped);
-                }
-                Some(hit) => {
-                    escaped = true;
-                    at += hit + 2;
-                }
-                None => return fail(self.bytes.len(), Reason::Unfinished),
+        let inside = self.at + 1;
+        match quotes::closing(self.bytes.get(inside..).unwrap_or_default()) {
+            Some((len, escaped)) => {
+                self.at = inside + len + 1;
+                Ok(escaped)
             }
+            None => fail(self.bytes.len(), Reason::Unfinished),
         }
     }
 

@@ -165,3 +165,18 @@ proptest! {
         prop_assert_eq!(out, Value::Object(expected));
     }
 }
+
+#[test]
+fn a_string_ends_at_its_own_quote_wherever_that_stands() {
+    for before in 0..130 {
+        for escapes in 0..4 {
+            let mut text = "é".repeat(before / 2) + &"x".repeat(before % 2);
+            text.push_str(&"\\\\".repeat(escapes));
+            text.push_str("\\\"\\n!");
+            let json = format!("{{\"a\":[\"{text}\"],\"b\":1}}");
+            let payload = Payload::parse(Bytes::from(json)).unwrap();
+            assert_eq!(payload.get("a"), Some(format!("[\"{text}\"]").as_bytes()), "{before} {escapes}");
+            assert_eq!(payload.number("b"), Some(1));
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod pool;
 mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri, Version};
@@ -32,6 +33,8 @@ pub struct HttpTransport {
     demo: Demo,
     /// What every call says beside its upstream's own headers: for a whole answer, and for a stream.
     common: [HeaderMap; 2],
+    /// Calls that wait for the head of their answer.
+    waiting: AtomicUsize,
 }
 
 const AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
@@ -43,10 +46,11 @@ impl HttpTransport {
             let pairs = [(CONTENT_TYPE, "application/json"), (USER_AGENT, AGENT), (ACCEPT, accepted)];
             pairs.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
         });
-        Self { pool: Arc::default(), demo, common }
+        Self { pool: Arc::default(), demo, common, waiting: AtomicUsize::new(0) }
     }
 
     async fn network(&self, call: Call, address: &Address) -> Result<Answer, Error> {
+        let waiting = Waiting::begin(&self.waiting);
         let limits =
             Limits { between: call.upstream.timeouts.between_bytes, deadline: Instant::now() + call.total };
         let place = Place::of(address);
@@ -58,7 +62,7 @@ impl HttpTransport {
                 // Rare, and large with its TLS: in a box, the usual call stays small.
                 None => Box::pin(self.open(&call, address, &place)).await?,
             };
-            match self.over(found, &call, address, &place, limits).await {
+            match self.over(found, &call, address, &place, limits, waiting.alone()).await {
                 // A kept connection that the other side closed meanwhile says nothing about the provider.
                 Err(Lost::Unanswered(_)) if was_kept => {}
                 Err(Lost::Unanswered(error) | Lost::Failed(error)) => return Err(error),
@@ -82,12 +86,15 @@ impl HttpTransport {
         address: &Address,
         place: &Place,
         limits: Limits,
+        alone: bool,
     ) -> Result<Answer, Lost> {
         let in_time = |_| Lost::Failed(errors::head_timeout(address));
         match found {
-            Found::One(link) => timeout(call.first_byte, self.over_http1(link, call, address, place, limits))
-                .await
-                .map_err(in_time)?,
+            Found::One(link) => {
+                timeout(call.first_byte, self.over_http1(link, call, address, place, limits, alone))
+                    .await
+                    .map_err(in_time)?
+            }
             Found::Many(sender) => timeout(call.first_byte, self.over_http2(sender, call, address, limits))
                 .await
                 .map_err(in_time)?,
@@ -101,6 +108,7 @@ impl HttpTransport {
         address: &Address,
         place: &Place,
         limits: Limits,
+        alone: bool,
     ) -> Result<Answer, Lost> {
         let headers = [self.common(call), &call.upstream.headers];
         let head = http1::write_head(
@@ -110,7 +118,9 @@ impl HttpTransport {
             call.body.len(),
         );
         // Requests that came in together go out together: a provider that is woken once takes them all.
-        tokio::task::yield_now().await;
+        if !alone {
+            tokio::task::yield_now().await;
+        }
         let (head, reading) = link.call(&head, call.body.pieces()).await.map_err(|broken| {
             let error = errors::sending1(&broken, address);
             let unanswered = matches!(broken, Broken::Io { unanswered: true, .. });
@@ -181,12 +191,34 @@ impl HttpTransport {
     }
 }
 
+/// A call that waits for the head of its answer.
+struct Waiting<'a>(&'a AtomicUsize);
+
 /// No answer came over a connection.
 enum Lost {
     /// The connection was gone before a byte of an answer came.
     Unanswered(Error),
     /// Anything else.
     Failed(Error),
+}
+
+// === impl Waiting ===
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+
+    fn alone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Transport for HttpTransport {

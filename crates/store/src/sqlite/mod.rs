@@ -1,5 +1,6 @@
 //! Keys and records in one SQLite file, which several processes may have open at once.
 
+mod checkpoint;
 mod codec;
 mod detail;
 mod keys;
@@ -17,10 +18,11 @@ use lockgate_core::port::{Filter, KeyStore, RecordStore};
 use lockgate_core::{Error, Key, Kind, Record, RequestId};
 use rusqlite::{Connection, ErrorCode};
 
+use self::checkpoint::Checkpoints;
 use self::records::Writer;
 use crate::private;
 
-/// The embedded store. Every call blocks on the disk, and calls on one of its three connections wait for each other.
+/// The embedded store. Every call blocks on the disk, and calls on one of its connections wait for each other.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
@@ -34,6 +36,8 @@ pub struct Sqlite {
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The length of the write-ahead log, in pages of 4 KiB, at which records wait for a checkpoint.
+const MOST_LOG: u32 = 16_000;
 /// How often to try to switch a new file to the write-ahead log while other processes open it as well.
 const SWITCH_TRIES: usize = 20;
 
@@ -51,14 +55,17 @@ impl Sqlite {
         make_file(path).map_err(|e| unopened(path, &e))?;
         let mut keys = connect(path)?;
         migrations::run(&mut keys)?;
-        let [writer, reader] = [connect(path)?, connect(path)?];
-        // Fewer and larger checkpoints: a page that is written often goes to the file once.
-        writer.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failure)?;
+        let [writer, reader, checkpoints] = [connect(path)?, connect(path)?, connect(path)?];
+        // The writer makes a checkpoint itself only when the thread for that is far behind.
+        writer.pragma_update(None, "wal_autocheckpoint", MOST_LOG).map_err(failure)?;
         writer.pragma_update(None, "cache_size", -1_024).map_err(failure)?;
         reader.pragma_update(None, "query_only", true).map_err(failure)?;
         Ok(Self {
             path: path.to_owned(),
-            writer: Mutex::new(Writer::new(writer)),
+            writer: Mutex::new(Writer::new(
+                writer,
+                Checkpoints::spawn(checkpoints).map_err(|e| unopened(path, &e))?,
+            )),
             reader: Mutex::new(reader),
             keys: Mutex::new(keys),
         })

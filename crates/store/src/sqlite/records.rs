@@ -11,6 +11,7 @@ use rusqlite::{
     params_from_iter,
 };
 
+use super::checkpoint::Checkpoints;
 use super::shape::{self, Shape, Shapes};
 use super::{damaged, detail, failure};
 use crate::filter;
@@ -29,13 +30,14 @@ const REST_BITS: u32 = 80;
 pub(super) struct Writer {
     connection: Connection,
     shapes: Shapes,
+    checkpoints: Checkpoints,
 }
 
 // === writing ===
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, shapes: Shapes::default() }
+    pub(super) fn new(connection: Connection, checkpoints: Checkpoints) -> Self {
+        Self { connection, shapes: Shapes::default(), checkpoints }
     }
 
     /// Writes what is there already.
@@ -55,8 +57,9 @@ impl Writer {
             records.iter().map(|record| (record.id, &**record)).collect();
         ordered.sort_unstable_by_key(|(id, _)| *id);
         let written = self.write(&ordered);
-        if written.is_err() {
-            self.shapes.forget();
+        match written {
+            Ok(()) => self.checkpoints.written(ordered.len()),
+            Err(_) => self.shapes.forget(),
         }
         written
     }
