@@ -21,7 +21,7 @@ const MOST_QUIRKS: usize = 6;
 pub(crate) fn check(data: &[u8]) {
     let (choices, body) = script::split(data);
     let body = Bytes::copy_from_slice(body);
-    match OpenAiChat.peek(body.clone()) {
+    match OpenAiChat.peek(body.clone(), None) {
         Ok(turn) => {
             assert_eq!(turn.payload.bytes(), &body);
             peeked(&turn);
@@ -107,7 +107,7 @@ fn prepared(turn: &Turn, model: &str, quirks: &Quirks) {
         assert_eq!(sent.bytes(), turn.payload.bytes(), "rewritten without need");
     }
     if quirks.drop.is_empty() && quirks.rename.is_empty() {
-        let again = OpenAiChat.peek(sent.bytes().clone()).unwrap_or_else(|e| panic!("{e:?}: {shown}"));
+        let again = OpenAiChat.peek(sent.bytes().clone(), None).unwrap_or_else(|e| panic!("{e:?}: {shown}"));
         assert_eq!((&*again.model, again.stream), (model, turn.stream));
         assert_eq!(again.usage_asked, turn.usage_asked || prepared.withhold_usage);
     }

@@ -126,7 +126,7 @@ fn defined(stream: &[u8]) -> Vec<Read> {
 
 fn meter(choices: u8) -> Box<dyn Meter> {
     let request = format!(r#"{{"model":"m","messages":[],"stream":true,"n":{choices}}}"#);
-    let turn = OpenAiChat.peek(request.into()).unwrap_or_else(|e| panic!("{e:?}"));
+    let turn = OpenAiChat.peek(request.into(), None).unwrap_or_else(|e| panic!("{e:?}"));
     OpenAiChat.meter(&turn)
 }
 

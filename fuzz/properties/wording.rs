@@ -23,6 +23,6 @@ pub(crate) fn check(error: &Error) {
     let data = event.data().unwrap_or_default();
     assert_eq!(*data, *body);
     let request = Bytes::from_static(br#"{"model":"m","messages":[],"stream":true}"#);
-    let turn = OpenAiChat.peek(request).unwrap_or_else(|e| panic!("{e:?}"));
+    let turn = OpenAiChat.peek(request, None).unwrap_or_else(|e| panic!("{e:?}"));
     assert!(matches!(OpenAiChat.meter(&turn).note(&data), Note::Failed(_)));
 }

@@ -23,6 +23,7 @@ struct Inner {
     detail: Option<String>,
     param: Option<Cow<'static, str>>,
     verbatim: Option<Verbatim>,
+    headers: HeaderMap,
     candidates: Vec<Candidate>,
 }
 
@@ -236,6 +237,7 @@ impl Error {
             detail: None,
             param: None,
             verbatim: None,
+            headers: HeaderMap::new(),
             candidates: Vec::new(),
         }))
     }
@@ -290,6 +292,17 @@ impl Error {
         self
     }
 
+    /// For a client of another dialect than the provider's: the provider's own answer is not shown, its headers are
+    /// (rate limits, ids, when to come back).
+    #[must_use]
+    pub fn in_other_words(mut self) -> Self {
+        if let Some(mut own) = self.0.verbatim.take() {
+            own.headers.remove(http::header::CONTENT_TYPE);
+            self.0.headers = own.headers;
+        }
+        self
+    }
+
     /// Lists the targets that were looked at, with why each was passed over.
     #[must_use]
     pub fn candidates(mut self, candidates: Vec<Candidate>) -> Self {
@@ -340,6 +353,11 @@ impl Error {
     /// The provider's own answer, if that is what this error is.
     pub fn own_answer(&self) -> Option<&Verbatim> {
         self.0.verbatim.as_ref()
+    }
+
+    /// Headers of the provider's answer that go with the error's own words.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
     }
 
     /// The targets that were looked at.

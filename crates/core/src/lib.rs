@@ -33,5 +33,5 @@ pub use principal::Principal;
 pub use record::{Attempt, Outcome, Record};
 pub use secret::Secret;
 pub use segments::Segments;
-pub use upstream::{Quirks, StreamUsage, Upstream};
+pub use upstream::{Quirks, Speech, StreamUsage, Upstream};
 pub use usage::Usage;

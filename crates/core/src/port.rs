@@ -1,5 +1,6 @@
 //! What the engine needs from the world.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body::Body;
 
 use crate::error::{Error, Kind};
@@ -16,7 +17,7 @@ use crate::id::RequestId;
 use crate::key::Key;
 use crate::record::{Outcome, Record};
 use crate::segments::Segments;
-use crate::upstream::Upstream;
+use crate::upstream::{Speech, Upstream};
 
 /// A future that a port hands out.
 pub type Ready<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -29,8 +30,16 @@ pub type Inflow = Pin<Box<dyn Body<Data = Bytes, Error = Error> + Send>>;
 pub struct Call {
     /// Whom to call.
     pub upstream: Arc<Upstream>,
-    /// The path behind the address' prefix, with a slash at its start.
-    pub path: &'static str,
+    /// The dialect it is called in: headers and signature.
+    pub speech: Arc<Speech>,
+    /// What is done: mostly `POST`.
+    pub method: Method,
+    /// What stands before the path in place of the address' prefix.
+    pub prefix: Option<Arc<str>>,
+    /// The path behind the prefix, with a slash at its start and its query.
+    pub path: Cow<'static, str>,
+    /// Headers of this call alone. They stand in place of the usual ones of the same name.
+    pub headers: HeaderMap,
     /// Whether an event stream is asked for.
     pub stream: bool,
     /// The body.
@@ -49,6 +58,35 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Inflow,
+}
+
+/// Signs calls to a provider, where a fixed header is not enough.
+pub trait Signer: Send + Sync {
+    /// The headers that prove who calls. May make calls of its own through `transport`, such as for a token.
+    fn sign<'a>(
+        &'a self,
+        unsigned: Unsigned<'a>,
+        transport: &'a dyn Transport,
+    ) -> Ready<'a, Result<HeaderMap, Error>>;
+}
+
+/// A call as it will be sent, but for its signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsigned<'a> {
+    /// The upstream that is called.
+    pub upstream: &'a Arc<Upstream>,
+    /// What is done.
+    pub method: &'a Method,
+    /// Host and port.
+    pub authority: &'a str,
+    /// The whole path with its query.
+    pub path: &'a str,
+    /// The content type.
+    pub content_type: &'a str,
+    /// The body.
+    pub body: &'a Segments,
+    /// The wall clock, in Unix milliseconds.
+    pub wall_ms: u64,
 }
 
 /// Reaches providers.

@@ -55,6 +55,9 @@ pub struct Record {
     pub decision: Option<Arc<Decision>>,
     /// Every attempt in order.
     pub attempts: Vec<Attempt>,
+    /// What the translation between dialects could not carry, by the paths of members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Arc<str>>,
 }
 
 /// A model at a provider.

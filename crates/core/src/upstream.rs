@@ -7,18 +7,16 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::uri::{Authority, Scheme};
 
+use crate::port::Signer;
+
 /// A provider that is configured and ready to be called. Compiled once, shared by all requests.
 pub struct Upstream {
     /// Its name in the config.
     pub name: Arc<str>,
-    /// The dialect that it speaks.
-    pub dialect: &'static str,
+    /// The dialects that it speaks, the preferred one first.
+    pub speaks: Vec<Arc<Speech>>,
     /// Where it is.
     pub reach: Reach,
-    /// Sent with every call: credentials (marked sensitive) and the operator's own headers.
-    pub headers: HeaderMap,
-    /// Where it departs from its dialect.
-    pub quirks: Quirks,
     /// How long to wait for it.
     pub timeouts: Timeouts,
     /// The longest answer that is read whole, in bytes.
@@ -27,6 +25,34 @@ pub struct Upstream {
     pub models: Vec<Arc<str>>,
     /// Plain model names that are this provider's, as patterns with `*` at the end.
     pub claims: &'static [&'static str],
+}
+
+/// A dialect as a provider speaks it.
+pub struct Speech {
+    /// The dialect's name.
+    pub dialect: &'static str,
+    /// Models that it is spoken for, as patterns with `*` at the end; empty is all.
+    pub models: Vec<String>,
+    /// Where its calls go, if not to the dialect's own path behind the address' prefix.
+    pub paths: Paths,
+    /// Sent with every call: credentials (marked sensitive) and the operator's own headers.
+    pub headers: HeaderMap,
+    /// Signs calls, where a fixed header is not enough.
+    pub signer: Option<Arc<dyn Signer>>,
+    /// Where the provider departs from the dialect.
+    pub quirks: Quirks,
+}
+
+/// Where the calls of a dialect go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paths {
+    /// What stands before every path in place of the address' own prefix.
+    pub prefix: Option<String>,
+    /// The path of a whole answer behind that, with its query, in place of the dialect's; `{model}` stands for the
+    /// model, percent-encoded.
+    pub whole: Option<String>,
+    /// The same for a streamed answer.
+    pub stream: Option<String>,
 }
 
 /// How an upstream is reached.
@@ -76,6 +102,8 @@ pub struct Quirks {
     pub drop: Vec<String>,
     /// Members that it knows by another name.
     pub rename: Vec<(String, String)>,
+    /// Members of a request that it demands, with their JSON; what the client set itself stays.
+    pub add: Vec<(String, String)>,
 }
 
 /// How a provider treats usage in streams.
@@ -104,6 +132,50 @@ pub struct Timeouts {
 }
 
 // === impl Upstream ===
+
+impl Upstream {
+    /// How it is spoken to about a model: in `dialect` if it speaks that, else in the one it prefers. `None` when it
+    /// speaks nothing for this model.
+    pub fn speech(&self, dialect: &str, model: &str) -> Option<&Arc<Speech>> {
+        let mut fitting = self.speaks.iter().filter(|speech| speech.is_for(model));
+        let preferred = fitting.clone().next();
+        fitting.find(|speech| speech.dialect == dialect).or(preferred)
+    }
+}
+
+// === impl Speech ===
+
+impl Speech {
+    /// A dialect without departures, credentials or signature.
+    pub fn plain(dialect: &'static str) -> Self {
+        Self {
+            dialect,
+            models: Vec::new(),
+            paths: Paths::default(),
+            headers: HeaderMap::new(),
+            signer: None,
+            quirks: Quirks::default(),
+        }
+    }
+
+    fn is_for(&self, model: &str) -> bool {
+        self.models.is_empty()
+            || self.models.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => model.starts_with(start),
+                None => model == pattern,
+            })
+    }
+}
+
+impl fmt::Debug for Speech {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Speech")
+            .field("dialect", &self.dialect)
+            .field("paths", &self.paths)
+            .field("quirks", &self.quirks)
+            .finish_non_exhaustive()
+    }
+}
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,19 +3,29 @@
 //! Invariant: never a clock, never a network; a dialect knows nothing of routes, keys or money.
 //!
 //! A dialect is one folder with the same file names in each (`wire`, `request`, `response`, `stream`, `error`) and one
-//! line in [`ALL`].
+//! line in [`ALL`]. Between two that are the same, bytes pass ([`Dialect`]); between two that differ, each reads into
+//! and writes from the [`neutral`] form ([`Hub`]).
 
+pub mod frames;
+pub mod loss;
+pub mod neutral;
 pub mod openai_chat;
+pub mod seal;
 pub mod sse;
 mod turn;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Segments, Usage};
 
-pub use turn::Turn;
+pub use loss::Losses;
+pub use turn::{Named, Turn};
+
+use crate::neutral::{Delta, Reply, Request};
+use crate::seal::Origin;
 
 /// Every dialect, by name.
 pub const ALL: &[&dyn Dialect] = &[&openai_chat::OpenAiChat];
@@ -25,7 +35,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
     ALL.iter().copied().find(|dialect| dialect.name() == name)
 }
 
-/// One wire dialect.
+/// One wire dialect: what is needed where client and provider both speak it.
 pub trait Dialect: Send + Sync {
     /// Its stable name: `openai.chat`.
     fn name(&self) -> &'static str;
@@ -33,14 +43,29 @@ pub trait Dialect: Send + Sync {
     /// The same, shared.
     fn shared_name(&self) -> Arc<str>;
 
-    /// The path of a chat turn behind a provider's base address.
-    fn path(&self) -> &'static str;
+    /// The path of a chat turn behind a provider's base address, with its query.
+    fn path(&self, model: &str, stream: bool) -> Cow<'static, str>;
 
-    /// Reads of a request what is needed to decide about it.
+    /// How its streams are framed.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    /// Headers of a client's request that are a part of the dialect and go on to a provider that speaks it, in lower
+    /// case: versions, beta flags.
+    fn client_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// How it meets other dialects; `None` when it does not.
+    fn hub(&self) -> Option<&'static dyn Hub>;
+
+    /// Reads of a request what is needed to decide about it. `named` is what its path says, in dialects that put the
+    /// model there.
     ///
     /// # Errors
     /// A caller's error that says which member is wrong and why.
-    fn peek(&self, body: Bytes) -> Result<Turn, Error>;
+    fn peek(&self, body: Bytes, named: Option<Named<'_>>) -> Result<Turn, Error>;
 
     /// The request as it goes to a provider that speaks the same dialect: the client's own bytes, with the model's
     /// name and what the provider's quirks demand spliced in.
@@ -63,6 +88,87 @@ pub trait Dialect: Send + Sync {
 
     /// An error as the last event of a stream.
     fn error_event(&self, error: &Error, id: RequestId) -> Bytes;
+}
+
+/// How a dialect meets others. A client's side reads requests and writes answers, a provider's side writes requests and
+/// reads answers.
+pub trait Hub: Send + Sync {
+    /// A client's request in the neutral form. What this dialect has and the neutral form has not is in it as
+    /// [`neutral::Native`]; so here nothing is lost.
+    ///
+    /// # Errors
+    /// A caller's error that says which member is wrong and why.
+    fn read_request(&self, turn: &Turn) -> Result<Request, Error>;
+
+    /// The request as a provider gets it: a body that [`Dialect::peek`] reads and [`Dialect::prepare`] finishes (model
+    /// name, quirks, usage in streams). It keeps the provider's rules (order of roles, pairs of calls and outcomes,
+    /// required members). Everything that it cannot say is lost and named, by the path of the member in the client's
+    /// words.
+    ///
+    /// # Errors
+    /// A caller's error when a request without what cannot be carried would be another request.
+    fn write_request(
+        &self,
+        request: &Request,
+        target: &Target<'_>,
+        losses: &mut Losses,
+    ) -> Result<Bytes, Error>;
+
+    /// A provider's whole answer in the neutral form.
+    ///
+    /// # Errors
+    /// `UpstreamBadAnswer` when it is no answer of this dialect; the provider's own error when it holds one.
+    fn read_reply(&self, body: &Bytes, origin: &Origin) -> Result<Reply, Error>;
+
+    /// The answer as a client gets it who asked `asked`.
+    fn write_reply(&self, reply: &Reply, asked: &Turn, losses: &mut Losses) -> Bytes;
+
+    /// A reader for a provider's stream.
+    fn decoder(&self, origin: &Origin) -> Box<dyn Decoder>;
+
+    /// A writer for the stream of a client who asked `asked`.
+    fn encoder(&self, asked: &Turn) -> Box<dyn Encoder>;
+}
+
+/// Where a written request goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The provider's name: whose opaque states may be sent.
+    pub provider: &'a str,
+    /// The model as the provider names it.
+    pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
+
+/// Reads the events of a stream into neutral deltas, in the order that [`Delta`] states.
+pub trait Decoder: Send {
+    /// Reads one event: its name (empty where it has none) and its data.
+    ///
+    /// # Errors
+    /// `UpstreamBadAnswer` when it is not of the dialect; the provider's own error when it is one. Nothing is read after.
+    fn event(&mut self, name: &str, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), Error>;
+
+    /// The stream ended in good order. Gives what is still to be given, [`Delta::End`] last unless it was given.
+    ///
+    /// # Errors
+    /// `UpstreamBroken` when the answer was not complete.
+    fn end(&mut self, sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), Error>;
+}
+
+/// Writes neutral deltas as the events of a stream.
+pub trait Encoder: Send {
+    /// Writes what a delta comes to, which may be nothing or several whole events, behind `out`.
+    fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);
+}
+
+/// How the events of a stream are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// `text/event-stream`.
+    Sse,
+    /// `application/vnd.amazon.eventstream`.
+    AwsEventStream,
 }
 
 /// A request ready for a provider.

@@ -15,4 +15,15 @@ pub struct Turn {
     pub stream: bool,
     /// Whether the client asked for usage in the stream.
     pub usage_asked: bool,
+    /// The length of what is said to the model, in bytes: what an estimate rests on where no usage is reported.
+    pub prompt_bytes: u64,
+}
+
+/// What the path of a request says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// The model.
+    pub model: &'a str,
+    /// Whether an event stream is asked for.
+    pub stream: bool,
 }

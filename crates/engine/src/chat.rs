@@ -8,7 +8,7 @@ use lockgate_core::{Error, Kind};
 use lockgate_route::Plan;
 
 use crate::admit::{attribute, identify, limits};
-use crate::dispatch::{Budget, dispatch};
+use crate::dispatch::{Ask, Budget, dispatch};
 use crate::engine::Engine;
 use crate::inbound::Inbound;
 use crate::record::Ticket;
@@ -52,7 +52,7 @@ async fn walk(
     let state = &engine.state;
 
     // Peek: the members that decide, nothing else.
-    let turn = inbound.dialect.peek(body.await?)?;
+    let turn = inbound.dialect.peek(body.await?, inbound.named())?;
     ticket.asked(&turn);
 
     // Attribute: on whose behalf.
@@ -68,7 +68,8 @@ async fn walk(
 
     // Dispatch: until one target has said something.
     let budget = Budget::new(&inbound.headers, &plan)?;
-    dispatch(engine, inbound.dialect, turn, &plan, budget, ticket).await
+    let ask = Ask::new(inbound.dialect, turn, &inbound.headers)?;
+    dispatch(engine, &ask, &plan, budget, ticket).await
 }
 
 fn unknown(model: &str) -> Error {

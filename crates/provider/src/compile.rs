@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
 use lockgate_config::{Provider, ProviderType};
 use lockgate_core::upstream::{Address, Http2, Reach, StreamUsage, Timeouts};
-use lockgate_core::{Quirks, Secret, Upstream};
+use lockgate_core::{Quirks, Secret, Speech, Upstream};
 
 use crate::profile::{ALL, Auth, Profile, by_name};
 
@@ -82,10 +82,7 @@ pub fn compile(
         profile.iter().map(|s| (*s).to_owned()).chain(own.iter().cloned()).collect()
     };
     let renames = profile.rename.iter().copied().chain(provider.rename.iter());
-    Ok(Upstream {
-        name: provider.name.as_str().into(),
-        dialect: profile.dialect,
-        reach: Reach::Network(Box::new(address)),
+    let speech = Speech {
         headers,
         quirks: Quirks {
             stream_usage: match provider.stream_usage {
@@ -96,7 +93,14 @@ pub fn compile(
             },
             drop: all(&provider.drop, profile.drop),
             rename: renames.map(|(from, to)| (from.to_owned(), to.to_owned())).collect(),
+            add: Vec::new(),
         },
+        ..Speech::plain(profile.dialect)
+    };
+    Ok(Upstream {
+        name: provider.name.as_str().into(),
+        speaks: vec![Arc::new(speech)],
+        reach: Reach::Network(Box::new(address)),
         timeouts: Timeouts {
             connect: provider.timeouts.connect,
             first_byte: provider.timeouts.first_byte,
@@ -114,16 +118,20 @@ pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
     ALL.iter()
         .filter_map(|profile| {
             let headers = credentials(profile.auth, Some(&key_from(profile, env)?))?;
-            Some(Upstream {
-                name: profile.name.into(),
-                dialect: profile.dialect,
-                reach: Reach::Network(Box::new(address(profile.base_url)?)),
+            let speech = Speech {
                 headers,
                 quirks: Quirks {
                     stream_usage: profile.stream_usage,
                     drop: profile.drop.iter().map(|s| (*s).to_owned()).collect(),
                     rename: profile.rename.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+                    add: Vec::new(),
                 },
+                ..Speech::plain(profile.dialect)
+            };
+            Some(Upstream {
+                name: profile.name.into(),
+                speaks: vec![Arc::new(speech)],
+                reach: Reach::Network(Box::new(address(profile.base_url)?)),
                 timeouts: Timeouts::default(),
                 max_answer: MAX_ANSWER,
                 models: Vec::new(),
@@ -137,10 +145,8 @@ pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
 pub fn demo() -> Upstream {
     Upstream {
         name: DEMO.into(),
-        dialect: Profile::OPENAI_COMPATIBLE.dialect,
+        speaks: vec![Arc::new(Speech::plain(Profile::OPENAI_COMPATIBLE.dialect))],
         reach: Reach::Demo,
-        headers: HeaderMap::new(),
-        quirks: Quirks::default(),
         timeouts: Timeouts::default(),
         max_answer: MAX_ANSWER,
         models: lockgate_demo::Demo::models().map(Arc::from).collect(),
@@ -214,17 +220,17 @@ mod tests {
         .unwrap();
         let Reach::Network(address) = &own.reach else { panic!("not on the network") };
         assert_eq!((address.authority.as_str(), address.prefix.as_str()), ("127.0.0.1:8000", "/v1"));
-        assert!(own.headers.is_empty());
-        assert_eq!(own.quirks.drop, ["seed"]);
+        assert!(own.speaks[0].headers.is_empty());
+        assert_eq!(own.speaks[0].quirks.drop, ["seed"]);
     }
 
     #[test]
     fn a_key_from_the_environment_goes_only_to_its_own_place() {
         let env = [("OPENAI_API_KEY", "sk-live-1")];
         let built_in = compiled("providers: {openai: {}}", &env).unwrap();
-        assert_eq!(built_in.headers[AUTHORIZATION], "Bearer sk-live-1");
+        assert_eq!(built_in.speaks[0].headers[AUTHORIZATION], "Bearer sk-live-1");
         let moved = compiled("providers: {openai: {base_url: 'http://10.0.0.1/v1'}}", &env).unwrap();
-        assert!(moved.headers.is_empty());
+        assert!(moved.speaks[0].headers.is_empty());
         assert!(compiled("providers: {openai: {}}", &[]).unwrap_err().contains("OPENAI_API_KEY"));
         assert!(compiled("providers: {ollama: {}}", &[]).is_ok());
     }
@@ -232,6 +238,6 @@ mod tests {
     #[test]
     fn a_credential_cannot_be_printed() {
         let upstream = compiled("providers: {groq: {api_key: gsk-hidden}}", &[]).unwrap();
-        assert!(!format!("{upstream:?} {:?}", upstream.headers).contains("gsk-hidden"));
+        assert!(!format!("{upstream:?} {:?}", upstream.speaks[0].headers).contains("gsk-hidden"));
     }
 }

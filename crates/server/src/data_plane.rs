@@ -69,7 +69,8 @@ impl Door {
         };
         let reply = match operation {
             Operation::Chat(_) => {
-                let inbound = Inbound { id, arrived: state.clock.now(), dialect, headers: parts.headers };
+                let inbound =
+                    Inbound { id, arrived: state.clock.now(), dialect, named: None, headers: parts.headers };
                 let limits = &self.house.limits;
                 // In a box of its own, as a connection keeps room for its largest future and moves it for each request.
                 let walk =
@@ -163,7 +164,7 @@ pub(crate) fn render(error: &Error, dialect: &dyn Dialect, id: RequestId) -> Rep
         Some(own) => (own.headers.clone(), own.body.clone()),
         None => {
             let (content_type, body) = dialect.write_error(error, id);
-            let mut headers = HeaderMap::new();
+            let mut headers = error.headers().clone();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             (headers, body)
         }

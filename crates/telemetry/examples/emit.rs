@@ -59,6 +59,7 @@ fn typical(number: u64) -> Record {
         first_content_us: Some(310_220),
         overhead_us: 41,
         decision: None,
+        losses: Vec::new(),
         attempts: vec![Attempt {
             target,
             at_us: 41,

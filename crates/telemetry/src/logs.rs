@@ -156,9 +156,7 @@ fn describe(line: Line, record: &Record) -> Line {
     }
     line = line.number("overhead_us", record.overhead_us).number("attempts", record.attempts.len());
     if let Some(usage) = &record.usage {
-        let input = [usage.input, usage.cache_read, usage.cache_write, usage.audio_input];
-        let output = [usage.output, usage.reasoning, usage.audio_output];
-        line = line.number("input", sum(&input)).number("output", sum(&output));
+        line = line.number("input", usage.input_total()).number("output", usage.output_total());
     }
     if let Some(cost) = record.cost {
         // The decimals of money are exact, and a JSON number may have as many.
@@ -169,10 +167,6 @@ fn describe(line: Line, record: &Record) -> Line {
         .maybe("user", whose.user.as_deref())
         .maybe("feature", whose.feature.as_deref())
         .maybe("session", whose.session.as_deref())
-}
-
-fn sum(buckets: &[u64]) -> u64 {
-    buckets.iter().fold(0, |sum, bucket| sum.saturating_add(*bucket))
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(crate) fn record() -> Record {
         first_content_us: Some(310_220),
         overhead_us: 41,
         decision: None,
+        losses: Vec::new(),
         attempts: vec![
             attempt(target("groq", "llama"), Some(503), Some(Kind::UpstreamOverloaded)),
             attempt(target("openai", "gpt-5-mini"), Some(200), None),

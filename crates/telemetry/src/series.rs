@@ -29,8 +29,8 @@ pub(crate) const OTHER: &str = "other";
 /// The value of a label where there is nothing to say.
 pub(crate) const NONE: &str = "none";
 
-const BUCKETS: [&str; 7] =
-    ["input", "cache_read", "cache_write", "audio_input", "output", "reasoning", "audio_output"];
+/// The counts of a usage that are tokens.
+const TOKENS: &[&str] = Usage::COUNTS.split_at(Usage::COUNTS.len() - 1).0;
 const PROVIDER_MODEL: &[&str] = &["provider", "model"];
 /// The codes of errors, and that of none.
 const KINDS: usize = Kind::ALL.len() + 1;
@@ -65,7 +65,7 @@ pub(crate) struct Series {
     /// By outcome and kind; made when first needed, as most never are.
     requests: [[OnceLock<Counter>; KINDS]; OUTCOMES],
     attempts: [OnceLock<Counter>; KINDS],
-    tokens: [OnceLock<Counter>; BUCKETS.len()],
+    tokens: [OnceLock<Counter>; TOKENS.len()],
     cost: Dollars,
     unpriced: Counter,
     duration: Histogram,
@@ -254,16 +254,9 @@ impl Series {
     }
 
     fn used(&self, all: &Targets, usage: &Usage) {
-        let counts = [
-            usage.input,
-            usage.cache_read,
-            usage.cache_write,
-            usage.audio_input,
-            usage.output,
-            usage.reasoning,
-            usage.audio_output,
-        ];
-        for ((count, bucket), counter) in counts.into_iter().zip(BUCKETS).zip(&self.tokens) {
+        // The last count is of searches and not of tokens.
+        let tokens = usage.counts().into_iter().zip(TOKENS.iter().copied());
+        for ((count, bucket), counter) in tokens.zip(&self.tokens) {
             if count > 0 {
                 let make = || {
                     let [provider, model] = labels(&self.target);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lockgate_core::upstream::{Address, Http2, Reach, Timeouts};
-use lockgate_core::{Error, Key, KeyHash, Kind, Quirks, StreamUsage, Upstream};
+use lockgate_core::{Error, Key, KeyHash, Kind, Quirks, Speech, StreamUsage, Upstream};
 
 /// The key that tests show where it does not matter which.
 pub const KEY: &str = "lg-test-key";
@@ -48,7 +48,7 @@ pub fn upstream(name: &str) -> Upstream {
     headers.insert(HeaderName::from_static("authorization"), credential);
     Upstream {
         name: Arc::from(name),
-        dialect: "openai.chat",
+        speaks: vec![Arc::new(Speech { headers, ..Speech::plain("openai.chat") })],
         reach: Reach::Network(Box::new(Address {
             scheme: Scheme::HTTPS,
             authority: Authority::from_static("provider.invalid"),
@@ -57,8 +57,6 @@ pub fn upstream(name: &str) -> Upstream {
             ca: None,
             insecure: false,
         })),
-        headers,
-        quirks: Quirks::default(),
         timeouts: Timeouts::default(),
         max_answer: 64 << 20,
         models: Vec::new(),
@@ -68,7 +66,25 @@ pub fn upstream(name: &str) -> Upstream {
 
 /// The same with another way of treating usage in streams.
 pub fn upstream_with(name: &str, stream_usage: StreamUsage) -> Upstream {
-    Upstream { quirks: Quirks { stream_usage, ..Quirks::default() }, ..upstream(name) }
+    speaking(upstream(name), |speech| speech.quirks = Quirks { stream_usage, ..Quirks::default() })
+}
+
+/// The same provider, spoken to in another way.
+pub fn speaking(upstream: Upstream, how: impl Fn(&mut Speech)) -> Upstream {
+    let speaks = upstream.speaks.iter().map(|speech| {
+        let mut own = Speech {
+            dialect: speech.dialect,
+            models: speech.models.clone(),
+            paths: speech.paths.clone(),
+            headers: speech.headers.clone(),
+            signer: speech.signer.clone(),
+            quirks: speech.quirks.clone(),
+        };
+        how(&mut own);
+        Arc::new(own)
+    });
+    let speaks = speaks.collect();
+    Upstream { speaks, ..upstream }
 }
 
 /// What the transport says when a connection breaks off.

@@ -29,7 +29,11 @@ pub struct Seen {
     /// Whom it went to.
     pub upstream: String,
     /// The path behind the provider's prefix.
-    pub path: &'static str,
+    pub path: String,
+    /// The dialect it was called in.
+    pub dialect: &'static str,
+    /// Headers of this call alone.
+    pub headers: HeaderMap,
     /// Whether an event stream was asked for.
     pub stream: bool,
     /// The body in one piece.
@@ -108,7 +112,9 @@ impl Transport for Script {
         let play = lock(&self.plays).get_mut(&*call.upstream.name).and_then(VecDeque::pop_front);
         lock(&self.seen).push(Seen {
             upstream: call.upstream.name.to_string(),
-            path: call.path,
+            path: call.path.into_owned(),
+            dialect: call.speech.dialect,
+            headers: call.headers,
             stream: call.stream,
             body: call.body.join(),
             first_byte: call.first_byte,

@@ -6,13 +6,14 @@ mod response;
 mod stream;
 pub mod wire;
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Usage};
 
-use crate::{Dialect, Meter, Prepared, Turn};
+use crate::{Dialect, Hub, Meter, Named, Prepared, Turn};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +32,15 @@ impl Dialect for OpenAiChat {
         Arc::clone(&SHARED)
     }
 
-    fn path(&self) -> &'static str {
-        "/chat/completions"
+    fn path(&self, _: &str, _: bool) -> Cow<'static, str> {
+        Cow::Borrowed("/chat/completions")
     }
 
-    fn peek(&self, body: Bytes) -> Result<Turn, Error> {
+    fn hub(&self) -> Option<&'static dyn Hub> {
+        None
+    }
+
+    fn peek(&self, body: Bytes, _: Option<Named<'_>>) -> Result<Turn, Error> {
         request::peek(body)
     }
 

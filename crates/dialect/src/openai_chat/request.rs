@@ -34,7 +34,8 @@ pub(super) fn peek(body: Bytes) -> Result<Turn, Error> {
         Some(_) => return Err(invalid("stream", "\"stream\" must be true or false.")),
     };
     let usage_asked = stream && options(&payload)?.is_some_and(|o| o.flag("include_usage") == Some(true));
-    Ok(Turn { payload, model, stream, usage_asked })
+    let prompt_bytes = payload.get("messages").map_or(0, |messages| messages.len() as u64);
+    Ok(Turn { payload, model, stream, usage_asked, prompt_bytes })
 }
 
 pub(super) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
@@ -55,6 +56,11 @@ pub(super) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
     }
     for (from, to) in &quirks.rename {
         splice = splice.rename(from, to);
+    }
+    for (name, json) in &quirks.add {
+        if !turn.payload.has(name) {
+            splice = splice.set(name, Bytes::copy_from_slice(json.as_bytes()));
+        }
     }
     let dropped: Vec<String> = quirks.drop.iter().filter(|name| turn.payload.has(name)).cloned().collect();
     for name in &quirks.drop {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lockgate_core::port::{Answer, Call, Inflow};
-use lockgate_core::{Error, Kind, Upstream, Verbatim};
-use lockgate_dialect::{Dialect, Turn};
+use lockgate_core::{Error, Kind, Retry, Speech, Upstream, Verbatim};
+use lockgate_dialect::{Dialect, Framing};
 use lockgate_route::Endpoint;
 use tokio::time::{Instant, timeout_at};
 
+use super::outbound::{self, Ask, Outbound};
 use super::{Budget, Landed, Landing, collect};
 use crate::engine::Engine;
-use crate::relay::{Begun, Flow, Tee, input_estimate, strip};
+use crate::relay::{Begun, Course, Flow, Tee, input_estimate, strip, usage_estimate};
 
 /// Why an attempt failed.
 pub(super) struct Failed {
@@ -22,6 +23,7 @@ pub(super) struct Failed {
     pub(super) error: Error,
 }
 
+const AWS_EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// The longest error answer that is read, in bytes.
 const MAX_REFUSAL: usize = 1 << 20;
 /// The most that is held back while a stream says nothing, in bytes.
@@ -29,28 +31,43 @@ const MAX_HELD: usize = 4 << 20;
 
 pub(super) async fn attempt(
     engine: &Engine,
-    dialect: &'static dyn Dialect,
-    turn: &Arc<Turn>,
+    ask: &Ask<'_>,
     endpoint: &Arc<Endpoint>,
     budget: &Budget,
 ) -> Result<Landed, Failed> {
+    let unsent = |error| Failed { status: None, error };
     let upstream = &endpoint.upstream;
-    let prepared = dialect.prepare(turn, &endpoint.target.model, &upstream.quirks);
+    let (turn, model) = (&ask.turn, &*endpoint.target.model);
+    let speech = upstream.speech(ask.dialect.name(), model).ok_or_else(|| unsent(unserved(endpoint)))?;
+    let Outbound { dialect, prepared, headers, mut losses, crossing } =
+        Outbound::new(ask, speech, &endpoint.target).map_err(unsent)?;
+    for name in prepared.dropped {
+        losses.lose(name, "the provider does not take it");
+    }
+    let (prefix, path) = outbound::path(dialect, speech, model, turn.stream);
     let patience = budget.attempt(upstream.timeouts.first_byte);
     let end = budget.whole();
     let call = Call {
         upstream: Arc::clone(upstream),
-        path: dialect.path(),
+        speech: Arc::clone(speech),
+        method: Method::POST,
+        prefix,
+        path,
+        headers,
         stream: turn.stream,
         body: prepared.body,
         first_byte: patience.saturating_duration_since(Instant::now()),
         total: upstream.timeouts.total.min(budget.left()),
     };
-    let answer = engine.transport.call(call).await.map_err(|error| Failed { status: None, error })?;
+    let answer = engine.transport.call(call).await.map_err(unsent)?;
     let status = answer.status;
-    let failed = |error| Failed { status: Some(status.as_u16()), error };
+    let foreign = crossing.is_some();
+    let failed = |error: Error| Failed {
+        status: Some(status.as_u16()),
+        error: if foreign { error.in_other_words() } else { error },
+    };
     if !status.is_success() {
-        return Err(failed(refusal(dialect, upstream, answer, budget).await));
+        return Err(failed(refusal(dialect, speech, answer, budget).await));
     }
     if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(failed(bad("The provider's answer is compressed, which was not asked for.")));
@@ -59,61 +76,84 @@ pub(super) async fn attempt(
     if !turn.stream {
         let body = timely(end, collect::whole(None, &mut body, upstream.max_answer)).await.map_err(failed)?;
         // Under a status of its own: a client that reads a 200 does not look for an error.
-        let usage = dialect.whole(&body).map_err(|error| {
+        let own = |error: Error| {
             let told = error.kind().status();
-            failed(native(error, upstream, told, &headers, &body))
-        })?;
+            failed(native(error, speech, told, &headers, &body))
+        };
+        let (body, usage) = match &crossing {
+            None => {
+                let usage = dialect.whole(&body).map_err(own)?;
+                (body, usage)
+            }
+            Some(crossing) => {
+                let (body, reply) = crossing.whole(&body, ask, &mut losses).map_err(own)?;
+                (body, reply.usage)
+            }
+        };
+        // The model has spoken and will be paid for, reported or not.
+        let usage = usage.unwrap_or_else(|| usage_estimate(input_estimate(turn), body.len() as u64));
         // Some providers send their answers under another type.
-        headers.insert(CONTENT_TYPE, media_type(&headers, "application/json"));
-        return Ok(Landed {
-            status,
-            headers,
-            losses: prepared.dropped,
-            landing: Landing::Whole { body, usage },
-        });
+        headers.insert(CONTENT_TYPE, media_type(&headers, "application/json", foreign));
+        return Ok(Landed { status, headers, losses, landing: Landing::Whole { body, usage: Some(usage) } });
     }
-    let mut tee = Tee::new(dialect.meter(turn), prepared.withhold_usage);
-    let held = timely(patience, first_content(dialect, upstream, &headers, &mut body, &mut tee))
+    let mut course = match &crossing {
+        None => Course::Tee(Tee::new(dialect.meter(turn), prepared.withhold_usage)),
+        Some(crossing) => Course::Transcode(Box::new(crossing.stream(ask))),
+    };
+    let held = timely(patience, first_content(dialect, upstream, speech, &headers, &mut body, &mut course))
         .await
         .map_err(failed)?;
-    headers.insert(CONTENT_TYPE, media_type(&headers, "text/event-stream"));
+    let right = if ask.dialect.framing() == Framing::Sse { "text/event-stream" } else { AWS_EVENT_STREAM };
+    headers.insert(CONTENT_TYPE, media_type(&headers, right, foreign));
     let begun = Begun {
         state: Arc::clone(&engine.state),
-        dialect,
+        dialect: ask.dialect,
         endpoint: Arc::clone(endpoint),
         inflow: body,
-        tee,
+        course,
         held,
-        input_estimate: input_estimate(&turn.payload),
+        input_estimate: input_estimate(turn),
     };
-    Ok(Landed { status, headers, losses: prepared.dropped, landing: Landing::Stream(begun) })
+    Ok(Landed { status, headers, losses, landing: Landing::Stream(begun) })
+}
+
+fn unserved(endpoint: &Endpoint) -> Error {
+    let lockgate_core::record::Target { provider, model } = &endpoint.target;
+    Error::client(
+        Kind::ModelNotFound,
+        format!("{provider} serves no model named \"{model}\" in a dialect known here."),
+    )
+    .param("model")
+    .retry(Retry::Elsewhere)
 }
 
 /// Reads a stream up to its first content, and holds back what comes before.
 async fn first_content(
     dialect: &dyn Dialect,
     upstream: &Upstream,
+    speech: &Speech,
     headers: &HeaderMap,
     inflow: &mut Inflow,
-    tee: &mut Tee,
+    course: &mut Course,
 ) -> Result<Flow, Error> {
     let mut held = Flow::new();
     let mut size = 0;
     let mut first = true;
     while let Some(chunk) = collect::next(inflow).await {
         let chunk = chunk?;
-        if std::mem::take(&mut first) && !begins_as_stream(headers, &chunk) {
+        let framed = dialect.framing() != Framing::Sse;
+        if std::mem::take(&mut first) && !framed && !begins_as_stream(headers, &chunk) {
             return Err(not_a_stream(dialect, upstream, chunk, inflow).await);
         }
         size += chunk.len();
-        let fed = tee.feed(&chunk, &mut held);
+        let fed = course.feed(&chunk, &mut held);
         // What cannot be read behind the content fails the attempt as well: the client has seen nothing of it.
         fed?;
-        if tee.content() {
+        if course.content() {
             return Ok(held);
         }
-        if let Some(error) = tee.take_failure() {
-            return Err(native(error, upstream, StatusCode::OK, headers, &held.concat().into()));
+        if let Some(error) = course.take_failure() {
+            return Err(native(error, speech, StatusCode::OK, headers, &held.concat().into()));
         }
         if size > MAX_HELD {
             return Err(bad("The provider's stream says nothing for too long."));
@@ -122,11 +162,11 @@ async fn first_content(
     if first {
         return Err(bad("The provider's answer is empty."));
     }
-    match tee.end(&mut held) {
-        Ok(()) if tee.content() => Ok(held),
+    match course.end(&mut held) {
+        Ok(()) if course.content() => Ok(held),
         Ok(()) => Err(bad("The provider's stream ended without an answer.")),
-        Err(error) if tee.told() => {
-            Err(native(error, upstream, StatusCode::OK, headers, &held.concat().into()))
+        Err(error) if course.told() => {
+            Err(native(error, speech, StatusCode::OK, headers, &held.concat().into()))
         }
         Err(error) => Err(error),
     }
@@ -157,20 +197,20 @@ async fn not_a_stream(
 }
 
 /// Reads a refusal. It passes untouched, unless it would show the gateway's own credential.
-async fn refusal(dialect: &dyn Dialect, upstream: &Upstream, mut answer: Answer, budget: &Budget) -> Error {
+async fn refusal(dialect: &dyn Dialect, speech: &Speech, mut answer: Answer, budget: &Budget) -> Error {
     let read = timely(budget.deadline(), collect::whole(None, &mut answer.body, MAX_REFUSAL)).await;
     // The status alone says enough when the body cannot be read.
     let body = read.unwrap_or_default();
     let plain = !answer.headers.contains_key(CONTENT_ENCODING);
     strip(&mut answer.headers);
-    let shown = if plain && !shows_credential(upstream, &body) { body } else { Bytes::new() };
+    let shown = if plain && !shows_credential(speech, &body) { body } else { Bytes::new() };
     dialect.refusal(answer.status, &answer.headers, &shown)
 }
 
 /// The provider's own error inside an answer that began well, kept as it came unless it would show the gateway's own
 /// credential.
-fn native(error: Error, upstream: &Upstream, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
-    if error.kind() == Kind::UpstreamBadAnswer || shows_credential(upstream, body) {
+fn native(error: Error, speech: &Speech, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
+    if error.kind() == Kind::UpstreamBadAnswer || shows_credential(speech, body) {
         return error;
     }
     let mut headers = headers.clone();
@@ -178,8 +218,8 @@ fn native(error: Error, upstream: &Upstream, status: StatusCode, headers: &Heade
     error.verbatim(Verbatim { status, headers, body: body.clone() })
 }
 
-fn shows_credential(upstream: &Upstream, body: &[u8]) -> bool {
-    upstream.headers.iter().filter(|(_, value)| value.is_sensitive()).any(|(name, value)| {
+fn shows_credential(speech: &Speech, body: &[u8]) -> bool {
+    speech.headers.iter().filter(|(_, value)| value.is_sensitive()).any(|(name, value)| {
         let value = value.as_bytes();
         let secret = if name == AUTHORIZATION {
             value.split(|b| *b == b' ').next_back().unwrap_or(value)
@@ -190,10 +230,10 @@ fn shows_credential(upstream: &Upstream, body: &[u8]) -> bool {
     })
 }
 
-/// The answer's own type, with its parameters, if it is the right one.
-fn media_type(headers: &HeaderMap, right: &'static str) -> HeaderValue {
+/// The answer's own type, with its parameters, if it is the right one and the answer its own.
+fn media_type(headers: &HeaderMap, right: &'static str, foreign: bool) -> HeaderValue {
     match headers.get(CONTENT_TYPE) {
-        Some(value) if value.as_bytes().starts_with(right.as_bytes()) => value.clone(),
+        Some(value) if !foreign && value.as_bytes().starts_with(right.as_bytes()) => value.clone(),
         _ => HeaderValue::from_static(right),
     }
 }

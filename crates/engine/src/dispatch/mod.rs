@@ -4,6 +4,7 @@
 mod attempt;
 mod budget;
 mod collect;
+mod outbound;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Event, Retry, Usage, id};
-use lockgate_dialect::{Dialect, Turn};
+use lockgate_dialect::Losses;
 use lockgate_route::{Endpoint, Plan};
 
 pub(crate) use budget::Budget;
+pub(crate) use outbound::Ask;
 
 use crate::engine::{Engine, State};
 use crate::record::Ticket;
@@ -24,8 +26,8 @@ use crate::relay::Begun;
 pub(crate) struct Landed {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Members of the request that did not reach the provider.
-    pub(crate) losses: Vec<String>,
+    /// What could not be carried.
+    pub(crate) losses: Losses,
     pub(crate) landing: Landing,
 }
 
@@ -48,13 +50,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// That of the last attempt, or the first that no other target could mend.
 pub(crate) async fn dispatch(
     engine: &Engine,
-    dialect: &'static dyn Dialect,
-    turn: Turn,
+    ask: &Ask<'_>,
     plan: &Plan,
     budget: Budget,
     ticket: &mut Ticket,
 ) -> Result<Landed, Error> {
-    let turn = Arc::new(turn);
     let mut open: Vec<&Arc<Endpoint>> = plan.endpoints.iter().collect();
     let mut round = 0;
     loop {
@@ -65,7 +65,7 @@ pub(crate) async fn dispatch(
                 break;
             }
             ticket.attempt(endpoint.target.clone());
-            match attempt::attempt(engine, dialect, &turn, endpoint, &budget).await {
+            match attempt::attempt(engine, ask, endpoint, &budget).await {
                 Ok(landed) => {
                     ticket.attempted(Some(landed.status.as_u16()), None);
                     healthy(&engine.state, endpoint);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lockgate_core::record::Target;
 use lockgate_core::{Attempt, Attribution, Decision, Error, Event, Outcome, Principal, Record, Tick, Usage};
-use lockgate_dialect::Turn;
+use lockgate_dialect::{Losses, Turn};
 
 use crate::engine::State;
 use crate::inbound::Inbound;
@@ -45,6 +45,7 @@ impl Ticket {
             overhead_us: 0,
             decision: None,
             attempts: Vec::new(),
+            losses: Vec::new(),
         };
         Self { state: Arc::clone(state), arrived: inbound.arrived, record: Some(Box::new(record)) }
     }
@@ -108,6 +109,13 @@ impl Ticket {
             record.status = status;
             record.first_content_us = Some(now);
         });
+    }
+
+    /// What could not be carried between dialects.
+    pub fn lost(&mut self, losses: &Losses) {
+        if !losses.is_empty() {
+            self.edit(|record| record.losses = losses.iter().map(|loss| Arc::from(&*loss.what)).collect());
+        }
     }
 
     /// What was consumed so far.

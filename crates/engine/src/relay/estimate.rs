@@ -1,14 +1,15 @@
 //! Usage where the provider reported none: an estimate, and marked as one.
 
+use lockgate_core::Usage;
 use lockgate_core::usage::Source;
-use lockgate_core::{Payload, Usage};
+use lockgate_dialect::Turn;
 
 /// Bytes of text that make a token, on the average of English prose and code.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Input tokens of a request, from the length of its messages.
-pub(crate) fn input_estimate(payload: &Payload) -> u64 {
-    tokens(payload.get("messages").map_or(0, <[u8]>::len) as u64)
+/// Input tokens of a request, from the length of what is said in it.
+pub(crate) const fn input_estimate(turn: &Turn) -> u64 {
+    tokens(turn.prompt_bytes)
 }
 
 /// Usage of an answer that broke off: what went in, and what came out so far.

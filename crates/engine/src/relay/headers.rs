@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lockgate_core::RequestId;
+use lockgate_dialect::Losses;
 
 use crate::record::Ticket;
 
@@ -35,7 +36,7 @@ pub(crate) fn for_client(
     mut headers: HeaderMap,
     ticket: &Ticket,
     id: RequestId,
-    losses: &[String],
+    losses: &Losses,
 ) -> HeaderMap {
     strip(&mut headers);
     identify(&mut headers, id);
@@ -45,13 +46,18 @@ pub(crate) fn for_client(
         headers.insert("x-lockgate-target", value);
     }
     if !losses.is_empty()
-        && let Ok(value) = HeaderValue::try_from(losses.join(", "))
+        && let Ok(value) = HeaderValue::try_from(listed(losses))
     {
         headers.insert("x-lockgate-losses", value);
     }
     headers.insert("x-lockgate-attempts", HeaderValue::from(ticket.attempts()));
     headers.insert("x-lockgate-overhead-us", HeaderValue::from(ticket.overhead_us()));
     headers
+}
+
+fn listed(losses: &Losses) -> String {
+    let names: Vec<&str> = losses.iter().map(|loss| &*loss.what).collect();
+    names.join(", ")
 }
 
 /// Takes out what is not the client's.

@@ -1,9 +1,11 @@
-//! From the provider to the client: bytes untouched, a meter beside them.
+//! From the provider to the client: bytes untouched and a meter beside them, or in the words of another dialect.
 
+mod course;
 mod estimate;
 mod headers;
 mod stream;
 mod tee;
+mod transcode;
 
 use lockgate_core::{Outcome, RequestId};
 
@@ -11,16 +13,19 @@ use crate::dispatch::{Landed, Landing};
 use crate::record::Ticket;
 use crate::reply::{Reply, ReplyBody};
 
-pub(crate) use estimate::input_estimate;
+pub(crate) use course::Course;
+pub(crate) use estimate::{input_estimate, usage_estimate};
 pub(crate) use headers::strip;
 pub(crate) use stream::Begun;
 pub use stream::Relay;
 pub(crate) use tee::{Flow, Tee};
+pub(crate) use transcode::Transcode;
 
 /// Turns what a target said into the client's answer.
 pub(crate) fn relay(landed: Landed, mut ticket: Ticket, id: RequestId) -> Reply {
     let status = landed.status;
     ticket.answering(status.as_u16());
+    ticket.lost(&landed.losses);
     let headers = headers::for_client(landed.headers, &ticket, id, &landed.losses);
     let body = match landed.landing {
         Landing::Whole { body, usage } => {

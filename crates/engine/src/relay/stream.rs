@@ -12,7 +12,7 @@ use lockgate_dialect::Dialect;
 use lockgate_route::Endpoint;
 
 use super::estimate::usage_estimate;
-use super::tee::{Flow, Tee};
+use super::{Course, Flow};
 use crate::dispatch::unhealthy;
 use crate::engine::State;
 use crate::record::Ticket;
@@ -23,7 +23,7 @@ pub(crate) struct Begun {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) inflow: Inflow,
-    pub(crate) tee: Tee,
+    pub(crate) course: Course,
     /// What came before and with the first content.
     pub(crate) held: Flow,
     /// Input tokens, should the provider not say.
@@ -37,7 +37,7 @@ pub struct Relay {
     endpoint: Arc<Endpoint>,
     /// `None` when the stream has ended, or was given up.
     inflow: Option<Inflow>,
-    tee: Tee,
+    course: Course,
     ready: VecDeque<Bytes>,
     flow: Flow,
     /// `None` when the record was handed over.
@@ -55,7 +55,7 @@ impl Relay {
             dialect: begun.dialect,
             endpoint: begun.endpoint,
             inflow: Some(begun.inflow),
-            tee: begun.tee,
+            course: begun.course,
             ready: begun.held.into(),
             flow: Flow::new(),
             ticket: Some(ticket),
@@ -74,13 +74,13 @@ impl Relay {
             let Poll::Ready(next) = inflow.as_mut().poll_frame(cx) else { return Poll::Pending };
             let result = match next {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => self.tee.feed(&chunk, &mut self.flow),
+                    Ok(chunk) => self.course.feed(&chunk, &mut self.flow),
                     // Trailers say nothing that the client needs.
                     Err(_) => Ok(()),
                 },
                 Some(Err(error)) => Err(error),
                 None => {
-                    let end = self.tee.end(&mut self.flow);
+                    let end = self.course.end(&mut self.flow);
                     self.ready.extend(self.flow.drain(..));
                     self.close(end.as_ref().err());
                     continue;
@@ -88,7 +88,7 @@ impl Relay {
             };
             self.ready.extend(self.flow.drain(..));
             if let Err(error) = result {
-                let error = self.tee.take_failure().unwrap_or(error);
+                let error = self.course.take_failure().unwrap_or(error);
                 self.close(Some(&error));
             }
         }
@@ -107,7 +107,7 @@ impl Relay {
         match error {
             None => ticket.finish(Outcome::Ok, None),
             Some(error) => {
-                if !self.tee.told() {
+                if !self.course.told() {
                     self.ready.push_back(self.dialect.error_event(error, self.id));
                 }
                 if error.kind().counts_against_health() {
@@ -119,9 +119,9 @@ impl Relay {
     }
 
     fn book(&self, ticket: &mut Ticket) {
-        let reported = self.tee.usage();
+        let reported = self.course.usage();
         ticket.used(Some(
-            reported.unwrap_or_else(|| usage_estimate(self.input_estimate, self.tee.content_bytes())),
+            reported.unwrap_or_else(|| usage_estimate(self.input_estimate, self.course.content_bytes())),
         ));
     }
 }
@@ -132,7 +132,7 @@ impl Drop for Relay {
         if let Some(mut ticket) = self.ticket.take() {
             self.book(&mut ticket);
             // Many clients leave at the end mark, before the provider has closed: they have had the whole answer.
-            if self.ready.is_empty() && self.tee.complete() {
+            if self.ready.is_empty() && self.course.complete() {
                 ticket.finish(Outcome::Ok, None);
             }
         }

@@ -76,6 +76,7 @@ fn record(number: u128) -> Box<Record> {
         first_content_us: None,
         overhead_us: 0,
         decision: None,
+        losses: Vec::new(),
         attempts: Vec::new(),
     })
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use lockgate_core::Upstream;
 use lockgate_core::upstream::StreamUsage;
-use lockgate_core::{Quirks, Upstream};
 use lockgate_testkit::vectors::{self, Exchange};
 use lockgate_testkit::{Play, builder};
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub(crate) fn streams() -> Option<Vec<Recording>> {
 /// The provider, as its profile has it.
 pub(crate) fn upstream(provider: &str) -> Upstream {
     let stream_usage = if UNASKED.contains(&provider) { StreamUsage::Always } else { StreamUsage::Ask };
-    Upstream { quirks: Quirks { stream_usage, ..Quirks::default() }, ..builder::upstream(provider) }
+    builder::upstream_with(provider, stream_usage)
 }
 
 // === impl Recording ===

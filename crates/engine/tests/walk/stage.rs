@@ -139,6 +139,7 @@ impl Stage {
             id: RequestId::new(self.clock.wall_ms()),
             arrived: self.clock.now(),
             dialect: &OpenAiChat,
+            named: None,
             headers: map,
         }
     }

@@ -156,7 +156,12 @@ impl Running {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
             workers => usize::from(workers),
         };
-        let transport = || -> Arc<dyn Transport> { Arc::new(HttpTransport::new(Demo::default())) };
+        let transport = {
+            let clock = Arc::clone(&state.clock);
+            move || -> Arc<dyn Transport> {
+                Arc::new(HttpTransport::new(Demo::default(), Arc::clone(&clock)))
+            }
+        };
         let listen = config.server.listen;
         let doors = open(listen, workers, house, certificates.as_ref(), &transport)
             .map_err(|error| Failure::new(format!("cannot listen on {listen}: {error}")))?;

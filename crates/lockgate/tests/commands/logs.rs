@@ -55,6 +55,7 @@ fn record(wall_ms: u64) -> Box<Record> {
                 candidate("groq", Standing::Excluded(Exclusion::BreakerOpen)),
             ],
         })),
+        losses: Vec::new(),
         attempts: vec![
             attempt("openai", 41, 503, Some(Kind::UpstreamOverloaded)),
             attempt("azure", 2_060, 200, None),

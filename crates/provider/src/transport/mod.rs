@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::{HeaderMap, Request, Uri, Version};
 use hyper::client::conn::http2;
-use lockgate_core::port::{Answer, Call, Ready, Transport};
+use lockgate_core::port::{Answer, Call, Ready, Transport, Unsigned};
 use lockgate_core::upstream::{Address, Reach};
-use lockgate_core::{Error, Kind};
+use lockgate_core::{Clock, Error, Kind};
 use lockgate_demo::Demo;
 use tokio::time::{Instant, timeout};
 
@@ -33,6 +33,8 @@ pub struct HttpTransport {
     demo: Demo,
     /// What every call says beside its upstream's own headers: for a whole answer, and for a stream.
     common: [HeaderMap; 2],
+    /// For signatures that hold for a time.
+    clock: Arc<dyn Clock>,
     /// Calls that wait for the head of their answer.
     waiting: AtomicUsize,
 }
@@ -41,12 +43,12 @@ const AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 impl HttpTransport {
     /// A transport without connections. `demo` answers for the built-in demo provider.
-    pub fn new(demo: Demo) -> Self {
+    pub fn new(demo: Demo, clock: Arc<dyn Clock>) -> Self {
         let common = ["application/json", "text/event-stream"].map(|accepted| {
             let pairs = [(CONTENT_TYPE, "application/json"), (USER_AGENT, AGENT), (ACCEPT, accepted)];
             pairs.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
         });
-        Self { pool: Arc::default(), demo, common, waiting: AtomicUsize::new(0) }
+        Self { pool: Arc::default(), demo, common, clock, waiting: AtomicUsize::new(0) }
     }
 
     async fn network(&self, call: Call, address: &Address) -> Result<Answer, Error> {
@@ -110,9 +112,11 @@ impl HttpTransport {
         limits: Limits,
         alone: bool,
     ) -> Result<Answer, Lost> {
-        let headers = [self.common(call), &call.upstream.headers];
+        let signed = self.signed(call, address).await.map_err(Lost::Failed)?;
+        let headers = [self.common(call), &call.speech.headers, &call.headers, &signed];
         let head = http1::write_head(
-            [&address.prefix, call.path],
+            &call.method,
+            [prefix(call, address), &call.path],
             address.authority.as_str(),
             headers,
             call.body.len(),
@@ -137,7 +141,8 @@ impl HttpTransport {
         address: &Address,
         limits: Limits,
     ) -> Result<Answer, Lost> {
-        let request = self.request(call, address).map_err(Lost::Failed)?;
+        let signed = self.signed(call, address).await.map_err(Lost::Failed)?;
+        let request = self.request(call, address, &signed).map_err(Lost::Failed)?;
         let sent = match sender.ready().await {
             Ok(()) => sender.send_request(request).await,
             Err(error) => Err(error),
@@ -154,23 +159,48 @@ impl HttpTransport {
         })
     }
 
-    fn request(&self, call: &Call, address: &Address) -> Result<Request<Outgoing>, Error> {
+    /// The headers that prove who calls, where fixed ones are not enough.
+    async fn signed(&self, call: &Call, address: &Address) -> Result<HeaderMap, Error> {
+        let Some(signer) = &call.speech.signer else { return Ok(HeaderMap::new()) };
+        let own = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let unsigned = Unsigned {
+            upstream: &call.upstream,
+            method: &call.method,
+            authority: address.authority.as_str(),
+            path: &format!("{}{}", prefix(call, address), call.path),
+            content_type: own.unwrap_or("application/json"),
+            body: &call.body,
+            wall_ms: self.clock.wall_ms(),
+        };
+        signer.sign(unsigned, self).await
+    }
+
+    fn request(
+        &self,
+        call: &Call,
+        address: &Address,
+        signed: &HeaderMap,
+    ) -> Result<Request<Outgoing>, Error> {
         let uri = Uri::builder()
             .scheme(address.scheme.clone())
             .authority(address.authority.clone())
-            .path_and_query(format!("{}{}", address.prefix, call.path))
+            .path_and_query(format!("{}{}", prefix(call, address), call.path))
             .build()
             .map_err(|error| {
                 Error::gateway(Kind::Internal, "The provider's address cannot be used.")
                     .detail(error.to_string())
             })?;
         let mut request = Request::new(Outgoing::new(call.body.clone()));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_2;
         let headers = request.headers_mut();
         headers.clone_from(self.common(call));
-        headers.extend(call.upstream.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for further in [&call.speech.headers, &call.headers, signed] {
+            for (name, value) in further {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
         Ok(request)
     }
 
@@ -180,7 +210,7 @@ impl HttpTransport {
 
     async fn demo(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::builder()
-            .method(Method::POST)
+            .method(call.method)
             .uri(format!("/v1{}", call.path))
             .body(call.body.join())
             .map_err(|error| {
@@ -189,6 +219,10 @@ impl HttpTransport {
         let (parts, body) = self.demo.answer(request).await.into_parts();
         Ok(Answer { status: parts.status, headers: parts.headers, body: Box::pin(body::Demonstrated(body)) })
     }
+}
+
+fn prefix<'a>(call: &'a Call, address: &'a Address) -> &'a str {
+    call.prefix.as_deref().unwrap_or(&address.prefix)
 }
 
 /// A call that waits for the head of its answer.

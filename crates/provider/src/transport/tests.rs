@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use lockgate_core::upstream::{Address, Reach, Timeouts};
-use lockgate_core::{Quirks, Segments, Upstream};
+use lockgate_core::{Segments, Speech, Upstream};
 use lockgate_demo::{DemoUpstream, Fault, Options, refused_addr};
+use lockgate_testkit::HandClock;
 
 use super::*;
 
@@ -20,10 +21,8 @@ fn upstream(authority: &str) -> Arc<Upstream> {
     };
     Arc::new(Upstream {
         name: "t".into(),
-        dialect: "openai.chat",
+        speaks: vec![Arc::new(Speech::plain("openai.chat"))],
         reach: Reach::Network(Box::new(address)),
-        headers: HeaderMap::new(),
-        quirks: Quirks::default(),
         timeouts: Timeouts { between_bytes: Duration::from_millis(300), ..Timeouts::default() },
         max_answer: 1 << 20,
         models: Vec::new(),
@@ -37,7 +36,11 @@ fn call(upstream: &Arc<Upstream>, stream: bool) -> Call {
     );
     Call {
         upstream: Arc::clone(upstream),
-        path: "/chat/completions",
+        speech: Arc::clone(&upstream.speaks[0]),
+        method: http::Method::POST,
+        prefix: None,
+        path: "/chat/completions".into(),
+        headers: HeaderMap::new(),
         stream,
         body: Segments::one(Bytes::from(body)),
         first_byte: Duration::from_millis(400),
@@ -57,7 +60,10 @@ async fn read(body: lockgate_core::port::Inflow) -> Bytes {
 #[tokio::test]
 async fn a_connection_is_used_again_when_its_answer_was_read() {
     let server = DemoUpstream::start(Options::instant()).await.unwrap();
-    let (transport, upstream) = (HttpTransport::new(Demo::instant()), upstream(&server.addr().to_string()));
+    let (transport, upstream) = (
+        HttpTransport::new(Demo::instant(), Arc::new(HandClock::default())),
+        upstream(&server.addr().to_string()),
+    );
     for _ in 0..3 {
         let answer = transport.call(call(&upstream, false)).await.unwrap();
         assert_eq!(answer.status, StatusCode::OK);
@@ -71,7 +77,7 @@ async fn a_connection_is_used_again_when_its_answer_was_read() {
 #[tokio::test]
 async fn a_refused_connection_is_told_apart() {
     let address = refused_addr().unwrap().to_string();
-    let transport = HttpTransport::new(Demo::instant());
+    let transport = HttpTransport::new(Demo::instant(), Arc::new(HandClock::default()));
     let Err(error) = transport.call(call(&upstream(&address), false)).await else { panic!("it answered") };
     assert_eq!(error.kind(), Kind::UpstreamUnreachable);
     assert!(!error.public().contains(&address), "the address is not the client's to know");
@@ -80,7 +86,7 @@ async fn a_refused_connection_is_told_apart() {
 #[tokio::test]
 async fn silence_is_a_timeout() {
     let server = DemoUpstream::start(Options::instant().fault(Fault::Silence)).await.unwrap();
-    let transport = HttpTransport::new(Demo::instant());
+    let transport = HttpTransport::new(Demo::instant(), Arc::new(HandClock::default()));
     let Err(error) = transport.call(call(&upstream(&server.addr().to_string()), true)).await else {
         panic!("it answered")
     };

@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
-use http::HeaderMap;
 use lockgate_core::record::Target;
 use lockgate_core::upstream::{Reach, Timeouts};
-use lockgate_core::{Exclusion, Matched, Quirks, Standing, Tick, Upstream};
+use lockgate_core::{Exclusion, Matched, Standing, Tick, Upstream};
 
 use super::Plan;
 use crate::{Registry, Route, Settings, Table};
@@ -11,10 +10,8 @@ use crate::{Registry, Route, Settings, Table};
 fn upstream(name: &str, models: &[&str], claims: &'static [&'static str]) -> Arc<Upstream> {
     Arc::new(Upstream {
         name: name.into(),
-        dialect: "openai.chat",
+        speaks: Vec::new(),
         reach: Reach::Demo,
-        headers: HeaderMap::new(),
-        quirks: Quirks::default(),
         timeouts: Timeouts::default(),
         max_answer: 1 << 20,
         models: models.iter().map(|m| Arc::from(*m)).collect(),

@@ -46,6 +46,7 @@ pub fn record(number: u64) -> Box<Record> {
             matched: Matched::Route,
             candidates: vec![candidate("openai", "gpt-5-mini"), candidate("groq", "llama-4-scout")],
         })),
+        losses: Vec::new(),
         attempts: vec![Attempt {
             target: target("openai", "gpt-5-mini"),
             at_us: 41,
@@ -77,12 +78,14 @@ pub fn any_record() -> impl Strategy<Value = Box<Record>> {
     let whose = (any_id(), word(), word(), word(), any_attribution());
     let what = (word(), any::<bool>(), option::of(any_target()), any_usage(), option::of(any::<i64>()));
     let end = (select(Outcome::ALL), any::<u16>(), any_kind(), option::of(any::<String>()));
-    let how = (option::of(any_decision()), vec(any_attempt(), 0..4), any::<(u32, Option<u32>, u32)>());
+    let losses = vec(word(), 0..3);
+    let how =
+        (option::of(any_decision()), vec(any_attempt(), 0..4), losses, any::<(u32, Option<u32>, u32)>());
     (whose, what, end, how).prop_map(|(whose, what, end, how)| {
         let (id, dialect, key, key_name, attribution) = whose;
         let (asked, stream, target, usage, cost) = what;
         let (outcome, status, error, detail) = end;
-        let (decision, attempts, (took_us, first_content_us, overhead_us)) = how;
+        let (decision, attempts, losses, (took_us, first_content_us, overhead_us)) = how;
         let cost = cost.map(Money::from_nanos);
         Box::new(Record {
             id,
@@ -104,6 +107,7 @@ pub fn any_record() -> impl Strategy<Value = Box<Record>> {
             overhead_us,
             decision: decision.map(Arc::new),
             attempts,
+            losses,
         })
     })
 }
@@ -142,10 +146,9 @@ fn any_attribution() -> impl Strategy<Value = Attribution> {
 }
 
 fn any_usage() -> impl Strategy<Value = Option<Usage>> {
-    option::of((any::<[u64; 7]>(), any::<bool>()).prop_map(|(counts, estimated)| {
-        let [input, cache_read, cache_write, audio_input, output, reasoning, audio_output] = counts;
+    option::of((any::<[u64; 11]>(), any::<bool>()).prop_map(|(counts, estimated)| {
         let source = if estimated { Source::Estimated } else { Source::Reported };
-        Usage { input, cache_read, cache_write, audio_input, output, reasoning, audio_output, source }
+        Usage::from_counts(counts, source)
     }))
 }
 

@@ -1,7 +1,8 @@
 //! What a record has of its own and no filter asks for: who, how many tokens, which attempts.
 //!
-//! Version 1: a version byte, a byte of flags, then the fields in the order of [`write`] in the form of [`super::codec`];
-//! the columns `asked`, `provider` and `model` count as seen.
+//! Versions 1 and 2: a version byte, a byte of flags, then the fields in the order of [`write`] in the form of [`super::codec`];
+//! the columns `asked`, `provider` and `model` count as seen. Version 2 has the last two flags as well; what needs neither
+//! is still written as version 1.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use lockgate_core::{Error, Kind};
 use super::codec::{Eye, Pen};
 use super::damaged;
 
-const VERSION: u8 = 1;
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
 
 /// Bits of the flags byte of a record.
 mod has {
@@ -22,6 +24,8 @@ mod has {
     pub(super) const USER: u8 = 1 << 3;
     pub(super) const SESSION: u8 = 1 << 4;
     pub(super) const TAGS: u8 = 1 << 5;
+    pub(super) const RARE_COUNTS: u8 = 1 << 6;
+    pub(super) const LOSSES: u8 = 1 << 7;
 }
 
 /// Bits of the flags byte of an attempt.
@@ -41,6 +45,7 @@ pub(super) struct Detail {
     pub(super) session: Option<Arc<str>>,
     pub(super) tags: Vec<Arc<str>>,
     pub(super) attempts: Vec<Attempt>,
+    pub(super) losses: Vec<Arc<str>>,
 }
 
 // === writing ===
@@ -54,18 +59,25 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
         pen.remember(&target.model);
     }
     let whose = &record.attribution;
-    pen.byte(VERSION);
+    let rare = record.usage.as_ref().map(rare_counts).filter(|counts| counts.iter().any(|n| *n > 0));
+    let second = rare.is_some() || !record.losses.is_empty();
+    pen.byte(if second { SECOND } else { FIRST });
     pen.byte(
         flag(record.usage.is_some(), has::USAGE)
             | flag(record.usage.is_some_and(|usage| !usage.reported()), has::ESTIMATED)
             | flag(record.detail.is_some(), has::DETAIL)
             | flag(whose.user.is_some(), has::USER)
             | flag(whose.session.is_some(), has::SESSION)
-            | flag(!whose.tags.is_empty(), has::TAGS),
+            | flag(!whose.tags.is_empty(), has::TAGS)
+            | flag(rare.is_some(), has::RARE_COUNTS)
+            | flag(!record.losses.is_empty(), has::LOSSES),
     );
     pen.number(u64::from(record.overhead_us));
     if let Some(usage) = &record.usage {
-        buckets(usage).into_iter().for_each(|bucket| pen.number(bucket));
+        usual_counts(usage).into_iter().for_each(|count| pen.number(count));
+    }
+    if let Some(rare) = rare {
+        rare.into_iter().for_each(|count| pen.number(count));
     }
     if let Some(detail) = &record.detail {
         pen.note(detail);
@@ -82,6 +94,10 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     }
     pen.number(record.attempts.len() as u64);
     record.attempts.iter().for_each(|attempt| write_attempt(&mut pen, attempt));
+    if !record.losses.is_empty() {
+        pen.number(record.losses.len() as u64);
+        record.losses.iter().for_each(|loss| pen.word(loss));
+    }
 }
 
 fn write_attempt<'a>(pen: &mut Pen<'a>, attempt: &'a Attempt) {
@@ -109,7 +125,7 @@ const fn flag(is: bool, bit: u8) -> u8 {
     if is { bit } else { 0 }
 }
 
-const fn buckets(usage: &Usage) -> [u64; 7] {
+const fn usual_counts(usage: &Usage) -> [u64; 7] {
     [
         usage.input,
         usage.cache_read,
@@ -119,6 +135,10 @@ const fn buckets(usage: &Usage) -> [u64; 7] {
         usage.reasoning,
         usage.audio_output,
     ]
+}
+
+const fn rare_counts(usage: &Usage) -> [u64; 4] {
+    [usage.cache_write_1h, usage.image_input, usage.image_output, usage.searches]
 }
 
 // === reading ===
@@ -140,24 +160,27 @@ pub(super) fn read(bytes: &[u8], asked: &Arc<str>, target: Option<&Target>) -> R
 }
 
 fn read_detail(eye: &mut Eye<'_>) -> Option<Detail> {
-    if eye.byte()? != VERSION {
+    let version = eye.byte()?;
+    let flags = eye.byte()?;
+    let later = has::RARE_COUNTS | has::LOSSES;
+    if !matches!((version, flags & later), (FIRST, 0) | (SECOND, 1..)) {
         return None;
     }
-    let flags = eye.byte()?;
     let has = |bit: u8| flags & bit != 0;
     Some(Detail {
         overhead_us: eye.number()?,
-        usage: if has(has::USAGE) { Some(read_usage(eye, has(has::ESTIMATED))?) } else { None },
+        usage: if has(has::USAGE) { Some(read_usage(eye, flags)?) } else { None },
         detail: if has(has::DETAIL) { Some(eye.note()?) } else { None },
         user: if has(has::USER) { Some(eye.word()?) } else { None },
         session: if has(has::SESSION) { Some(eye.word()?) } else { None },
         tags: if has(has::TAGS) { eye.list(Eye::word)? } else { Vec::new() },
         attempts: eye.list(read_attempt)?,
+        losses: if has(has::LOSSES) { eye.list(Eye::word)? } else { Vec::new() },
     })
 }
 
-fn read_usage(eye: &mut Eye<'_>, estimated: bool) -> Option<Usage> {
-    Some(Usage {
+fn read_usage(eye: &mut Eye<'_>, flags: u8) -> Option<Usage> {
+    let mut usage = Usage {
         input: eye.number()?,
         cache_read: eye.number()?,
         cache_write: eye.number()?,
@@ -165,8 +188,16 @@ fn read_usage(eye: &mut Eye<'_>, estimated: bool) -> Option<Usage> {
         output: eye.number()?,
         reasoning: eye.number()?,
         audio_output: eye.number()?,
-        source: if estimated { Source::Estimated } else { Source::Reported },
-    })
+        source: if flags & has::ESTIMATED != 0 { Source::Estimated } else { Source::Reported },
+        ..Usage::default()
+    };
+    if flags & has::RARE_COUNTS != 0 {
+        usage.cache_write_1h = eye.number()?;
+        usage.image_input = eye.number()?;
+        usage.image_output = eye.number()?;
+        usage.searches = eye.number()?;
+    }
+    Some(usage)
 }
 
 fn read_attempt(eye: &mut Eye<'_>) -> Option<Attempt> {

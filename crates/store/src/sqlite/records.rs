@@ -126,8 +126,8 @@ fn insert(
         row.put(at)?;
         row.put(&rest[..])?;
         row.put(shapes.id_of(step, record, at)?)?;
-        row.put(usage.map(|u| sum([u.input, u.cache_read, u.cache_write, u.audio_input])))?;
-        row.put(usage.map(|u| sum([u.output, u.reasoning, u.audio_output, 0])))?;
+        row.put(usage.map(|u| column(u.input_total())))?;
+        row.put(usage.map(|u| column(u.output_total())))?;
         row.put(record.cost.map(Money::nanos))?;
         row.put(record.took_us)?;
         row.put(record.first_content_us)?;
@@ -153,8 +153,7 @@ impl Place<'_, '_> {
 }
 
 /// A sum for people and reports: what does not fit is shown as the largest number.
-fn sum(buckets: [u64; 4]) -> i64 {
-    let total = buckets.into_iter().fold(0, u64::saturating_add);
+fn column(total: u64) -> i64 {
     i64::try_from(total).unwrap_or(i64::MAX)
 }
 
@@ -303,6 +302,7 @@ fn read(row: &Row<'_>, shape: &Shape) -> Result<Record, Error> {
         overhead_us: detail.overhead_us,
         decision: shape.body.decision.clone(),
         attempts: detail.attempts,
+        losses: detail.losses,
     })
 }
 

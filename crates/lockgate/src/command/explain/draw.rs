@@ -287,10 +287,16 @@ fn usage(usage: &Usage) -> String {
         ("fresh", usage.input),
         ("read from cache", usage.cache_read),
         ("written to cache", usage.cache_write),
+        ("written to cache for an hour", usage.cache_write_1h),
         ("audio", usage.audio_input),
+        ("images", usage.image_input),
     ]);
-    let output =
-        part(&[("visible", usage.output), ("reasoning", usage.reasoning), ("audio", usage.audio_output)]);
+    let output = part(&[
+        ("visible", usage.output),
+        ("reasoning", usage.reasoning),
+        ("audio", usage.audio_output),
+        ("images", usage.image_output),
+    ]);
     let source = if usage.reported() { "reported by the provider" } else { "estimated by the gateway" };
     format!("{sign}{} in{input}, {sign}{} out{output}; {source}", usage.input_total(), usage.output_total())
 }

@@ -147,6 +147,7 @@ mod tests {
             first_content_us: None,
             overhead_us: 1,
             decision: None,
+            losses: Vec::new(),
             attempts: Vec::new(),
         })
     }

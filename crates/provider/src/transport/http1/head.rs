@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::body::Framing;
 use super::chunked::Chunked;
@@ -21,24 +21,26 @@ pub(in super::super) struct Head {
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
 
-/// The head of a `POST` request. What stands in the second map counts before what stands in the first.
-pub(in super::super) fn write(
+/// The head of a request. A header of a later map stands in place of those of its name in earlier ones.
+pub(in super::super) fn write<const N: usize>(
+    method: &Method,
     path: [&str; 2],
     host: &str,
-    headers: [&HeaderMap; 2],
+    headers: [&HeaderMap; N],
     length: usize,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
-    for piece in ["POST ", path[0], path[1], " HTTP/1.1\r\nhost: ", host, "\r\n"] {
+    for piece in [method.as_str(), " ", path[0], path[1], " HTTP/1.1\r\nhost: ", host, "\r\n"] {
         out.extend_from_slice(piece.as_bytes());
     }
-    let [common, own] = headers;
-    let common = common.iter().filter(|(name, _)| !own.contains_key(*name));
-    for (name, value) in common.chain(own) {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+    for (at, map) in headers.iter().enumerate() {
+        let later = &headers[at + 1..];
+        for (name, value) in map.iter().filter(|(name, _)| !later.iter().any(|map| map.contains_key(*name))) {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
     }
     out.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
     out
@@ -188,7 +190,7 @@ mod tests {
             pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
         };
         let (common, own) = (map(&[("accept", "a"), ("user-agent", "u")]), map(&[("user-agent", "mine")]));
-        let head = String::from_utf8(write(["/v1", "/x"], "h:1", [&common, &own], 7)).unwrap();
+        let head = String::from_utf8(write(&Method::POST, ["/v1", "/x"], "h:1", [&common, &own], 7)).unwrap();
         assert_eq!(
             head,
             "POST /v1/x HTTP/1.1\r\nhost: h:1\r\naccept: a\r\nuser-agent: mine\r\ncontent-length: 7\r\n\r\n"

@@ -47,6 +47,7 @@ fn record() -> Record {
                 candidate("c", Standing::Excluded(Exclusion::BreakerOpen)),
             ],
         })),
+        losses: Vec::new(),
         attempts: vec![
             Attempt {
                 detail: Some("overloaded\nplease wait".into()),
@@ -122,6 +123,7 @@ fn an_early_failure_has_neither_decision_nor_attempts() {
         cost: None,
         target: None,
         decision: None,
+        losses: Vec::new(),
         attempts: Vec::new(),
         ..record()
     };

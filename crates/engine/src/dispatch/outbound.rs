@@ -1,0 +1,196 @@
+//! A request as it goes to a target: as it came where the target speaks the client's dialect, translated where it does
+//! not.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use lockgate_core::record::Target;
+use lockgate_core::{Error, Kind, Retry, Speech};
+use lockgate_dialect::neutral::Reply;
+use lockgate_dialect::seal::{self, Origin};
+use lockgate_dialect::{Dialect, Hub, Losses, Named, Prepared, Turn};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::relay::Transcode;
+
+/// What a client asked for, and how.
+pub(crate) struct Ask<'a> {
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) turn: Arc<Turn>,
+    /// The client's headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// What cannot be carried is an error.
+    pub(crate) strict: bool,
+}
+
+/// A request ready for a target.
+pub(crate) struct Outbound {
+    /// The dialect that the target is called in.
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) prepared: Prepared,
+    pub(crate) headers: HeaderMap,
+    pub(crate) losses: Losses,
+    /// How the answer comes back, if it must be translated.
+    pub(crate) crossing: Option<Crossing>,
+}
+
+/// The way of an answer from a provider's dialect to the client's.
+pub(crate) struct Crossing {
+    from: (&'static dyn Dialect, &'static dyn Hub),
+    to: &'static dyn Hub,
+    origin: Origin,
+}
+
+const STRICT: &str = "x-lockgate-strict";
+
+impl<'a> Ask<'a> {
+    /// What `turn` asks, with its headers.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when a header of ours says what it cannot.
+    pub(crate) fn new(
+        dialect: &'static dyn Dialect,
+        turn: Turn,
+        headers: &'a HeaderMap,
+    ) -> Result<Self, Error> {
+        let strict = match headers.get(STRICT).map(|value| value.as_bytes().trim_ascii()) {
+            None | Some(b"false" | b"0" | b"") => false,
+            Some(b"true" | b"1") => true,
+            Some(_) => {
+                let text = "\"x-lockgate-strict\" must be \"true\" or \"false\".";
+                return Err(Error::client(Kind::InvalidRequest, text).param(STRICT));
+            }
+        };
+        Ok(Self { dialect, turn: Arc::new(turn), headers, strict })
+    }
+}
+
+impl Outbound {
+    /// The request for a target that is spoken to in `speech`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the request cannot be said there, or not without losses under `strict`; another target may
+    /// be able to take it.
+    pub(crate) fn new(ask: &Ask<'_>, speech: &Speech, target: &Target) -> Result<Self, Error> {
+        let turn = &*ask.turn;
+        let same = speech.dialect == ask.dialect.name();
+        // A state that the gateway has wrapped must be unwrapped, or left out where it is another's.
+        if same && !seal::may_hold(turn.payload.bytes()) {
+            return Ok(Self {
+                dialect: ask.dialect,
+                prepared: ask.dialect.prepare(turn, &target.model, &speech.quirks),
+                headers: own_headers(ask),
+                losses: Losses::default(),
+                crossing: None,
+            });
+        }
+        let theirs = lockgate_dialect::by_name(speech.dialect).ok_or_else(|| unspoken(speech.dialect))?;
+        let (Some(from), Some(to)) = (theirs.hub(), ask.dialect.hub()) else {
+            return Err(unspoken(speech.dialect));
+        };
+        let place = lockgate_dialect::Target {
+            provider: &target.provider,
+            model: &target.model,
+            stream: turn.stream,
+        };
+        let mut losses = Losses::default();
+        let body = from
+            .write_request(&to.read_request(turn)?, &place, &mut losses)
+            .map_err(|e| e.retry(Retry::Elsewhere))?;
+        if ask.strict && !losses.is_empty() {
+            return Err(refused(&losses, target));
+        }
+        let named = Named { model: &target.model, stream: turn.stream };
+        let written = theirs.peek(body, Some(named)).map_err(|error| {
+            Error::gateway(Kind::Internal, "The request could not be put into the provider's dialect.")
+                .detail(format!("{error:?}"))
+        })?;
+        Ok(Self {
+            dialect: theirs,
+            prepared: theirs.prepare(&written, &target.model, &speech.quirks),
+            headers: if same { own_headers(ask) } else { HeaderMap::new() },
+            losses,
+            crossing: (!same).then(|| Crossing {
+                from: (theirs, from),
+                to,
+                origin: Origin(Arc::clone(&target.provider)),
+            }),
+        })
+    }
+}
+
+impl Crossing {
+    /// A whole answer in the client's dialect.
+    ///
+    /// # Errors
+    /// `UpstreamBadAnswer` when it cannot be read; the provider's own error when it holds one.
+    pub(crate) fn whole(
+        &self,
+        body: &Bytes,
+        ask: &Ask<'_>,
+        losses: &mut Losses,
+    ) -> Result<(Bytes, Reply), Error> {
+        let reply = self.from.1.read_reply(body, &self.origin)?;
+        Ok((self.to.write_reply(&reply, &ask.turn, losses), reply))
+    }
+
+    /// A stream in the client's dialect.
+    pub(crate) fn stream(&self, ask: &Ask<'_>) -> Transcode {
+        Transcode::new(self.from.0.framing(), self.from.1.decoder(&self.origin), self.to.encoder(&ask.turn))
+    }
+}
+
+/// Where a call goes: what stands before its path, if not the address' own prefix, and the path.
+pub(crate) fn path(
+    dialect: &dyn Dialect,
+    speech: &Speech,
+    model: &str,
+    stream: bool,
+) -> (Option<Arc<str>>, Cow<'static, str>) {
+    /// What may stand in a segment of a path as it is (RFC 3986, unreserved).
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let prefix = speech.paths.prefix.as_deref().map(Arc::from);
+    let own = if stream { &speech.paths.stream } else { &speech.paths.whole };
+    let path = match own {
+        Some(template) => {
+            Cow::Owned(template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string()))
+        }
+        None => dialect.path(model, stream),
+    };
+    (prefix, path)
+}
+
+/// The client's headers that are a part of its dialect.
+fn own_headers(ask: &Ask<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for name in ask.dialect.client_headers() {
+        if let Some(value) = ask.headers.get(*name) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    headers
+}
+
+fn unspoken(dialect: &str) -> Error {
+    Error::client(
+        Kind::InvalidRequest,
+        format!("This request cannot be put into the dialect of the target, which is {dialect}."),
+    )
+    .retry(Retry::Elsewhere)
+}
+
+fn refused(losses: &Losses, target: &Target) -> Error {
+    let list: Vec<String> = losses.iter().map(|loss| format!("{} ({})", loss.what, loss.why)).collect();
+    Error::client(
+        Kind::InvalidRequest,
+        format!(
+            "{}/{} cannot be asked this without losses, and x-lockgate-strict forbids them: {}.",
+            target.provider,
+            target.model,
+            list.join("; ")
+        ),
+    )
+    .retry(Retry::Elsewhere)
+}
