@@ -13,6 +13,8 @@ use crate::port::Signer;
 pub struct Upstream {
     /// Its name in the config.
     pub name: Arc<str>,
+    /// The name under which the catalogue has its models and their prices.
+    pub catalog: Arc<str>,
     /// The dialects that it speaks, the preferred one first.
     pub speaks: Vec<Arc<Speech>>,
     /// Where it is.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use lockgate_catalog::Catalog;
 use lockgate_core::{Key, KeyHash};
 use lockgate_route::Table;
 
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub table: Arc<Table>,
     /// Who may come in.
     pub keys: Arc<KeyTable>,
+    /// What is known of models, and what they cost.
+    pub catalog: Arc<Catalog>,
 }
 
 /// Virtual keys by their hash.

@@ -1,8 +1,9 @@
 //! From a config to what serves: providers, routes and keys become a snapshot.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use lockgate_catalog::{Catalog, ModelOverride};
 use lockgate_config::{Config, Target as ConfigTarget, Use};
 use lockgate_core::key::KeyState;
 use lockgate_core::port::KeyStore;
@@ -101,7 +102,23 @@ pub(crate) fn active_keys(store: &dyn KeyStore, wall_ms: u64) -> Result<usize, E
     Ok(store.keys()?.iter().filter(|key| key.state(wall_ms) == KeyState::Active).count())
 }
 
+/// What is known of models. The demo provider's are free.
+pub(crate) fn catalog() -> Arc<Catalog> {
+    static BUILT_IN: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
+        let demo = lockgate_provider::demo();
+        let free = demo.models.iter().map(|model| ModelOverride {
+            provider: demo.name.to_string(),
+            id: model.to_string(),
+            free: Some(true),
+            ..ModelOverride::default()
+        });
+        let free: Vec<_> = free.collect();
+        Arc::new(Catalog::built_in().with(&free))
+    });
+    Arc::clone(&BUILT_IN)
+}
+
 /// The first snapshot, or the next.
 pub(crate) fn snapshot(table: Table, keys: KeyTable) -> Snapshot {
-    Snapshot { table: Arc::new(table), keys: Arc::new(keys) }
+    Snapshot { table: Arc::new(table), keys: Arc::new(keys), catalog: catalog() }
 }

@@ -97,9 +97,11 @@ impl Reloader {
                 let now = self.state.snapshot.load_full();
                 let version = now.table.version() + 1;
                 let table = assemble::table(version, &config, upstreams, &self.state.registry);
-                self.state
-                    .snapshot
-                    .store(Arc::new(Snapshot { table: Arc::new(table), keys: Arc::clone(&now.keys) }));
+                self.state.snapshot.store(Arc::new(Snapshot {
+                    table: Arc::new(table),
+                    keys: Arc::clone(&now.keys),
+                    catalog: Arc::clone(&now.catalog),
+                }));
                 self.state.events.emit(&Event::ConfigReloaded { version });
             }
             Err(detail) => self.state.events.emit(&Event::ConfigRejected { detail: &detail }),
@@ -110,9 +112,11 @@ impl Reloader {
         match assemble::keys(&*self.store, &self.own_keys) {
             Ok(keys) => {
                 let now = self.state.snapshot.load_full();
-                self.state
-                    .snapshot
-                    .store(Arc::new(Snapshot { table: Arc::clone(&now.table), keys: Arc::new(keys) }));
+                self.state.snapshot.store(Arc::new(Snapshot {
+                    table: Arc::clone(&now.table),
+                    keys: Arc::new(keys),
+                    catalog: Arc::clone(&now.catalog),
+                }));
                 self.revision = Some(revision);
             }
             Err(error) => self.state.events.emit(&Event::StoreFailed { detail: &format!("{error:?}") }),

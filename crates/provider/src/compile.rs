@@ -99,6 +99,10 @@ pub fn compile(
     };
     Ok(Upstream {
         name: provider.name.as_str().into(),
+        catalog: match &provider.kind {
+            ProviderType::BuiltIn(name) => name.as_str().into(),
+            ProviderType::OpenAiCompatible => provider.name.as_str().into(),
+        },
         speaks: vec![Arc::new(speech)],
         reach: Reach::Network(Box::new(address)),
         timeouts: Timeouts {
@@ -130,6 +134,7 @@ pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
             };
             Some(Upstream {
                 name: profile.name.into(),
+                catalog: profile.name.into(),
                 speaks: vec![Arc::new(speech)],
                 reach: Reach::Network(Box::new(address(profile.base_url)?)),
                 timeouts: Timeouts::default(),
@@ -145,6 +150,7 @@ pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
 pub fn demo() -> Upstream {
     Upstream {
         name: DEMO.into(),
+        catalog: DEMO.into(),
         speaks: vec![Arc::new(Speech::plain(Profile::OPENAI_COMPATIBLE.dialect))],
         reach: Reach::Demo,
         timeouts: Timeouts::default(),

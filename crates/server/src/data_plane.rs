@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use lockgate_core::{Error, Event, Kind, Principal, RequestId};
+use lockgate_core::{Error, Event, Kind, RequestId};
 use lockgate_dialect::Dialect;
 use lockgate_dialect::openai_chat::OpenAiChat;
-use lockgate_dialect::openai_chat::wire::{Model, Models};
 use lockgate_engine::{Engine, Inbound, Reply, ReplyBody, admit, chat};
 
 use crate::body::{Outgoing, UnderWay, read};
 use crate::house::House;
 use crate::panics::caught;
+use crate::paths::{Form, Operation, operation};
 use crate::watch::Pulse;
-use crate::{admin, page};
+use crate::{admin, models, page};
 
 /// One worker's door.
 pub(crate) struct Door {
@@ -24,15 +24,6 @@ pub(crate) struct Door {
     engine: Engine,
     pages: axum::Router,
 }
-
-/// What a path on the data plane asks for.
-enum Operation {
-    Chat(&'static dyn Dialect),
-    Models,
-}
-
-/// SDKs that expect their provider's name in the path.
-const SDK_PREFIXES: [&str; 1] = ["/openai"];
 
 impl Door {
     pub(crate) fn new(house: Arc<House>, engine: Engine) -> Self {
@@ -44,7 +35,7 @@ impl Door {
     pub(crate) async fn answer(&self, request: Request<Incoming>, pulse: &Arc<Pulse>) -> Response<Outgoing> {
         let under_way = UnderWay::begin(&self.house.drain, pulse);
         let http1 = request.version() < http::Version::HTTP_2;
-        let mut response = match operation(request.method(), request.uri().path()) {
+        let mut response = match operation(request.method(), request.uri(), request.headers()) {
             Some(operation) => self.data(operation, request, under_way).await,
             None => Box::pin(self.page(request, under_way)).await,
         };
@@ -62,22 +53,23 @@ impl Door {
     ) -> Response<Outgoing> {
         let state = &self.house.state;
         let id = RequestId::new(state.clock.wall_ms());
-        let (parts, body) = request.into_parts();
-        let dialect: &'static dyn Dialect = match operation {
-            Operation::Chat(dialect) => dialect,
-            Operation::Models => &OpenAiChat,
+        let (mut parts, body) = request.into_parts();
+        let dialect: &'static dyn Dialect = match &operation {
+            Operation::Chat(dialect, _) => *dialect,
+            Operation::Models(form) => models::dialect(*form),
         };
+        key_from_query(&mut parts);
         let reply = match operation {
-            Operation::Chat(_) => {
-                let inbound =
-                    Inbound { id, arrived: state.clock.now(), dialect, named: None, headers: parts.headers };
+            Operation::Chat(_, named) => {
+                let arrived = state.clock.now();
+                let inbound = Inbound { id, arrived, dialect, named, headers: parts.headers };
                 let limits = &self.house.limits;
                 // In a box of its own, as a connection keeps room for its largest future and moves it for each request.
                 let walk =
                     Box::pin(chat(&self.engine, inbound, read(body, limits.body, limits.body_timeout)));
                 caught(walk).await
             }
-            Operation::Models => caught(async { self.models(&parts.headers, id) }).await,
+            Operation::Models(form) => caught(async { self.models(&parts.headers, form, id) }).await,
         };
         let reply = reply.unwrap_or_else(|detail| {
             state.events.emit(&Event::PanicCaught { detail: &detail });
@@ -104,22 +96,16 @@ impl Door {
     }
 
     /// `GET /v1/models`: what the key may use.
-    fn models(&self, headers: &HeaderMap, id: RequestId) -> Result<Reply, Error> {
+    fn models(&self, headers: &HeaderMap, form: Form, id: RequestId) -> Result<Reply, Error> {
         let snapshot = self.house.state.snapshot.load_full();
         let principal = admit::identify::identify(&self.house.state, &snapshot, headers)?;
-        let listed = page::models(&snapshot);
-        let data = listed
-            .iter()
-            .filter(|(name, _)| usable(&principal, name))
-            .map(|(name, owner)| Model { id: name, object: "model", created: 0, owned_by: owner })
-            .collect();
-        let body = serde_json::to_vec(&Models { object: "list", data }).map_err(|error| {
-            Error::gateway(Kind::Internal, "The list could not be written.").detail(error.to_string())
-        })?;
+        let mut listed = page::models(&snapshot);
+        listed.retain(|(name, _)| principal.key.models.is_empty() || principal.key.may_use(name));
+        let body = models::list(form, &listed);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         insert_id(&mut headers, id);
-        Ok(Reply { status: http::StatusCode::OK, headers, body: ReplyBody::whole(body.into()) })
+        Ok(Reply { status: http::StatusCode::OK, headers, body: ReplyBody::whole(body) })
     }
 
     async fn page(&self, request: Request<Incoming>, under_way: UnderWay) -> Response<Outgoing> {
@@ -138,23 +124,6 @@ impl Door {
                 response
             }
         }
-    }
-}
-
-fn usable(principal: &Principal, name: &str) -> bool {
-    principal.key.models.is_empty() || principal.key.may_use(name)
-}
-
-fn operation(method: &Method, path: &str) -> Option<Operation> {
-    // The busiest path first, by one comparison.
-    if path == "/v1/chat/completions" && method == Method::POST {
-        return Some(Operation::Chat(&OpenAiChat));
-    }
-    let path = SDK_PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
-    match (path, method) {
-        ("/v1/chat/completions" | "/chat/completions", &Method::POST) => Some(Operation::Chat(&OpenAiChat)),
-        ("/v1/models" | "/models", &Method::GET) => Some(Operation::Models),
-        _ => None,
     }
 }
 
@@ -178,6 +147,15 @@ pub(crate) fn render(error: &Error, dialect: &dyn Dialect, id: RequestId) -> Rep
     }
     insert_id(&mut headers, id);
     Reply { status: error.status(), headers, body: ReplyBody::whole(Bytes::clone(&body)) }
+}
+
+/// Where a client has its key in the query, as Google's examples do, it is put where every other has it.
+fn key_from_query(parts: &mut http::request::Parts) {
+    let Some(query) = parts.uri.query() else { return };
+    let Some(key) = query.split('&').find_map(|pair| pair.strip_prefix("key=")) else { return };
+    if let Ok(value) = HeaderValue::from_str(key) {
+        parts.headers.entry("x-goog-api-key").or_insert(value);
+    }
 }
 
 fn insert_id(headers: &mut HeaderMap, id: RequestId) {

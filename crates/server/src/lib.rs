@@ -9,8 +9,10 @@ mod data_plane;
 mod drain;
 mod house;
 mod listen;
+mod models;
 mod page;
 mod panics;
+mod paths;
 mod tls;
 mod watch;
 

@@ -48,6 +48,7 @@ pub fn upstream(name: &str) -> Upstream {
     headers.insert(HeaderName::from_static("authorization"), credential);
     Upstream {
         name: Arc::from(name),
+        catalog: Arc::from(name),
         speaks: vec![Arc::new(Speech { headers, ..Speech::plain("openai.chat") })],
         reach: Reach::Network(Box::new(Address {
             scheme: Scheme::HTTPS,

@@ -64,7 +64,7 @@ pub(crate) async fn dispatch(
             if last.is_some() && budget.is_over() {
                 break;
             }
-            ticket.attempt(endpoint.target.clone());
+            ticket.attempt(endpoint);
             match attempt::attempt(engine, ask, endpoint, &budget).await {
                 Ok(landed) => {
                     ticket.attempted(Some(landed.status.as_u16()), None);

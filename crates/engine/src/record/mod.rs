@@ -1,5 +1,6 @@
 //! What is remembered: the ticket that a request carries, and the queue behind which the store writes.
 
+mod price;
 mod queue;
 mod ticket;
 

@@ -2,18 +2,26 @@
 
 use std::sync::Arc;
 
+use lockgate_catalog::Tier;
 use lockgate_core::record::Target;
-use lockgate_core::{Attempt, Attribution, Decision, Error, Event, Outcome, Principal, Record, Tick, Usage};
+use lockgate_core::{
+    Attempt, Attribution, Decision, Error, Event, Money, Outcome, Principal, Record, Tick, Usage,
+};
 use lockgate_dialect::{Losses, Turn};
+use lockgate_route::Endpoint;
 
 use crate::engine::State;
 use crate::inbound::Inbound;
+use crate::record::price;
 
 /// A request's record, handed over when the request ends: by [`Ticket::finish`], by [`Ticket::fail`], or by dropping
 /// it, which means that the client left.
 pub struct Ticket {
     state: Arc<State>,
     arrived: Tick,
+    /// The name under which the catalogue has the models of the provider that is called.
+    catalog: Arc<str>,
+    tier: Tier,
     record: Option<Box<Record>>,
 }
 
@@ -47,11 +55,18 @@ impl Ticket {
             attempts: Vec::new(),
             losses: Vec::new(),
         };
-        Self { state: Arc::clone(state), arrived: inbound.arrived, record: Some(Box::new(record)) }
+        Self {
+            state: Arc::clone(state),
+            arrived: inbound.arrived,
+            catalog: Arc::default(),
+            tier: Tier::Standard,
+            record: Some(Box::new(record)),
+        }
     }
 
     /// What was asked for.
     pub fn asked(&mut self, turn: &Turn) {
+        self.tier = price::tier(&turn.payload);
         self.edit(|record| {
             record.asked = Arc::clone(&turn.model);
             record.stream = turn.stream;
@@ -73,8 +88,10 @@ impl Ticket {
     }
 
     /// An attempt begins. Should the client leave during it, it stands in the record without an outcome.
-    pub fn attempt(&mut self, target: Target) {
+    pub fn attempt(&mut self, endpoint: &Endpoint) {
         let at_us = self.elapsed_us();
+        self.catalog = Arc::clone(&endpoint.upstream.catalog);
+        let target = endpoint.target.clone();
         self.edit(|record| {
             record.target = Some(target.clone());
             // One attempt is the rule; a vector's own first step would make room for four.
@@ -120,7 +137,19 @@ impl Ticket {
 
     /// What was consumed so far.
     pub fn used(&mut self, usage: Option<Usage>) {
-        self.edit(|record| record.usage = usage);
+        let Some(record) = &mut self.record else { return };
+        record.usage = usage;
+        if let (Some(usage), Some(target)) = (&record.usage, &record.target) {
+            let snapshot = self.state.snapshot.load();
+            let model = (&*self.catalog, &*target.model);
+            let at_ms = self.state.clock.wall_ms();
+            record.cost = price::price(&snapshot.catalog, model, usage, self.tier, at_ms);
+        }
+    }
+
+    /// What it costs, as far as is known.
+    pub fn cost(&self) -> Option<Money> {
+        self.record.as_ref()?.cost
     }
 
     /// Number of attempts so far.

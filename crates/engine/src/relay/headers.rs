@@ -50,6 +50,11 @@ pub(crate) fn for_client(
     {
         headers.insert("x-lockgate-losses", value);
     }
+    if let Some(cost) = ticket.cost()
+        && let Ok(value) = HeaderValue::try_from(cost.to_string())
+    {
+        headers.insert("x-lockgate-cost-usd", value);
+    }
     headers.insert("x-lockgate-attempts", HeaderValue::from(ticket.attempts()));
     headers.insert("x-lockgate-overhead-us", HeaderValue::from(ticket.overhead_us()));
     headers

@@ -26,10 +26,12 @@ pub(crate) fn relay(landed: Landed, mut ticket: Ticket, id: RequestId) -> Reply 
     let status = landed.status;
     ticket.answering(status.as_u16());
     ticket.lost(&landed.losses);
+    if let Landing::Whole { usage, .. } = &landed.landing {
+        ticket.used(*usage);
+    }
     let headers = headers::for_client(landed.headers, &ticket, id, &landed.losses);
     let body = match landed.landing {
-        Landing::Whole { body, usage } => {
-            ticket.used(usage);
+        Landing::Whole { body, .. } => {
             ticket.finish(Outcome::Ok, None);
             ReplyBody::whole(body)
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
+use lockgate_catalog::Catalog;
 use lockgate_core::record::Target;
 use lockgate_core::{Clock, Error, Fault, Key, Kind, Record, RequestId, Upstream};
 use lockgate_dialect::Dialect;
@@ -78,7 +79,8 @@ impl Set {
         let registry = Arc::new(Registry::default());
         let upstreams = self.upstreams.into_iter().map(Arc::new).collect();
         let table = Arc::new(Table::new(1, upstreams, self.routes, Arc::clone(&registry)));
-        let snapshot = Snapshot { table, keys: Arc::new(KeyTable::new(self.keys)) };
+        let snapshot =
+            Snapshot { table, keys: Arc::new(KeyTable::new(self.keys)), catalog: Arc::new(Catalog::empty()) };
         let (clock, script) = (Arc::new(HandClock::new()), Script::new());
         let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
         let state = State {

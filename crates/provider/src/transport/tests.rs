@@ -21,6 +21,7 @@ fn upstream(authority: &str) -> Arc<Upstream> {
     };
     Arc::new(Upstream {
         name: "t".into(),
+        catalog: "t".into(),
         speaks: vec![Arc::new(Speech::plain("openai.chat"))],
         reach: Reach::Network(Box::new(address)),
         timeouts: Timeouts { between_bytes: Duration::from_millis(300), ..Timeouts::default() },

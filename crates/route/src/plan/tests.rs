@@ -10,6 +10,7 @@ use crate::{Registry, Route, Settings, Table};
 fn upstream(name: &str, models: &[&str], claims: &'static [&'static str]) -> Arc<Upstream> {
     Arc::new(Upstream {
         name: name.into(),
+        catalog: name.into(),
         speaks: Vec::new(),
         reach: Reach::Demo,
         timeouts: Timeouts::default(),

@@ -1,0 +1,134 @@
+//! What a path on the data plane asks for.
+
+use http::{HeaderMap, Method, Uri};
+use lockgate_dialect::{Dialect, by_name, openai_chat};
+use percent_encoding::percent_decode_str;
+
+/// What is asked for.
+pub(crate) enum Operation {
+    /// A chat turn in this dialect, with what the path says of it: the model and whether to stream.
+    Chat(&'static dyn Dialect, Option<(String, bool)>),
+    /// The models that the key may use, in this form.
+    Models(Form),
+}
+
+/// How models are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    OpenAi,
+    Anthropic,
+    Gemini,
+}
+
+/// SDKs that expect their provider's name in the path.
+const SDK_PREFIXES: [&str; 3] = ["/openai", "/anthropic", "/gemini"];
+/// Paths that are a dialect's chat turn. The version may be missing: some SDKs leave it to the base address.
+const CHATS: [(&str, &str); 4] = [
+    ("/chat/completions", openai_chat::NAME),
+    ("/messages", "anthropic.messages"),
+    ("/responses", "openai.responses"),
+    ("/completions", "openai.completions"),
+];
+
+/// What a request asks for; `None` when it is not one of the data plane.
+pub(crate) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Operation> {
+    let path = uri.path();
+    // The busiest path first, by one comparison.
+    if path == "/v1/chat/completions" && method == Method::POST {
+        return Some(Operation::Chat(&openai_chat::OpenAiChat, None));
+    }
+    let path = SDK_PREFIXES
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
+        .unwrap_or(path);
+    let behind = |version| path.strip_prefix(version).filter(|rest: &&str| rest.starts_with('/'));
+    let (version, rest) = ["/v1beta1", "/v1beta", "/v1alpha", "/v1"]
+        .into_iter()
+        .find_map(|version| Some((version, behind(version)?)))
+        .unwrap_or(("", path));
+    if *method == Method::GET {
+        let form = match version {
+            "/v1beta" | "/v1beta1" | "/v1alpha" => Form::Gemini,
+            _ if headers.contains_key("anthropic-version") => Form::Anthropic,
+            _ => Form::OpenAi,
+        };
+        return (rest == "/models").then_some(Operation::Models(form));
+    }
+    if *method != Method::POST {
+        return None;
+    }
+    if let Some((_, name)) = CHATS.iter().find(|(path, _)| *path == rest) {
+        return Some(Operation::Chat(by_name(name)?, None));
+    }
+    if let Some((model, action)) = rest.strip_prefix("/models/").and_then(|rest| rest.rsplit_once(':')) {
+        let stream = match action {
+            "generateContent" => false,
+            "streamGenerateContent" => true,
+            _ => return None,
+        };
+        return Some(Operation::Chat(by_name("gemini.generateContent")?, Some((decoded(model)?, stream))));
+    }
+    if let Some((model, action)) = path.strip_prefix("/model/").and_then(|rest| rest.rsplit_once('/')) {
+        let stream = match action {
+            "converse" => false,
+            "converse-stream" => true,
+            _ => return None,
+        };
+        return Some(Operation::Chat(by_name("bedrock.converse")?, Some((decoded(model)?, stream))));
+    }
+    None
+}
+
+fn decoded(model: &str) -> Option<String> {
+    let model = percent_decode_str(model).decode_utf8().ok()?;
+    Some(model.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: &Method, path: &str, header: Option<&'static str>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = header {
+            headers.insert(name, "x".parse().unwrap());
+        }
+        Some(match operation(method, &path.parse().unwrap(), &headers)? {
+            Operation::Chat(dialect, None) => dialect.name().to_owned(),
+            Operation::Chat(dialect, Some((model, stream))) => format!("{} {model} {stream}", dialect.name()),
+            Operation::Models(form) => format!("{form:?}"),
+        })
+    }
+
+    #[test]
+    fn every_dialect_has_its_own_paths() {
+        let post = |path| asked(&Method::POST, path, None);
+        for (path, name) in CHATS.iter().filter(|(_, name)| by_name(name).is_some()) {
+            for before in ["/v1", "", "/openai/v1", "/anthropic/v1", "/anthropic"] {
+                let path = format!("{before}{path}");
+                assert_eq!(asked(&Method::POST, &path, None).as_deref(), Some(*name), "{path}");
+            }
+        }
+        if by_name("gemini.generateContent").is_some() {
+            let stream = "/v1beta/models/openai%2Fgpt-4o:streamGenerateContent?alt=sse";
+            assert_eq!(post(stream).as_deref(), Some("gemini.generateContent openai/gpt-4o true"));
+            let whole = "/gemini/v1beta/models/openai/gpt-4o:generateContent";
+            assert_eq!(post(whole).as_deref(), Some("gemini.generateContent openai/gpt-4o false"));
+        }
+        if by_name("bedrock.converse").is_some() {
+            let whole = "/model/anthropic.claude-3%3A0/converse";
+            assert_eq!(post(whole).as_deref(), Some("bedrock.converse anthropic.claude-3:0 false"));
+        }
+        assert_eq!(post("/v1/unheard-of"), None);
+        assert_eq!(post("/openaiv1/chat/completions"), None);
+        assert_eq!(asked(&Method::GET, "/v1/chat/completions", None), None);
+    }
+
+    #[test]
+    fn models_are_listed_as_the_client_knows_them() {
+        let get = |path, header| asked(&Method::GET, path, header);
+        assert_eq!(get("/v1/models", None).as_deref(), Some("OpenAi"));
+        assert_eq!(get("/v1/models", Some("anthropic-version")).as_deref(), Some("Anthropic"));
+        assert_eq!(get("/v1beta/models", None).as_deref(), Some("Gemini"));
+    }
+}
