@@ -22,7 +22,7 @@ struct Generator {
 }
 
 /// All generated files. A new one is one entry here.
-const GENERATORS: [Generator; 2] = [
+const GENERATORS: [Generator; 4] = [
     Generator {
         file: "schema/config.json",
         command: &["run", "--quiet", "--package", "lockgate-config", "--example", "generate", "--", "schema"],
@@ -39,6 +39,14 @@ const GENERATORS: [Generator; 2] = [
             "--",
             "reference",
         ],
+    },
+    Generator {
+        file: "docs/providers.md",
+        command: &["run", "--quiet", "--package", "lockgate-provider", "--example", "providers"],
+    },
+    Generator {
+        file: "docs/reference/crossings.md",
+        command: &["run", "--quiet", "--package", "lockgate-dialect", "--example", "crossings"],
     },
 ];
 

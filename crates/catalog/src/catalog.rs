@@ -1,5 +1,6 @@
 //! The catalogue as a whole.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +45,12 @@ impl Catalog {
         Ok(Self { head: loaded.head, sources: loaded.sources, models: loaded.models, ends, version })
     }
 
+    /// Everything that is wrong with a catalogue's text: the first mistakes of it, at most `most`, in the order of its
+    /// lines. Nothing exactly if [`Catalog::read`] takes it.
+    pub fn mistakes(text: &str, most: usize) -> Vec<LoadError> {
+        load::mistakes(text, most)
+    }
+
     /// A catalogue that knows nothing.
     pub fn empty() -> Self {
         let version = short(blake3::hash(b""));
@@ -67,6 +74,34 @@ impl Catalog {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.version.as_bytes());
         overlay::digest(overrides, &mut hasher);
+        self.version = short(hasher.finalize());
+        self
+    }
+
+    /// The same with the models of known providers under further names: of each pair the first is the name, the second
+    /// the provider whose models it has, as they stand here. Models that stood under the name are replaced.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: &[(&str, &str)]) -> Self {
+        if accounts.is_empty() {
+            return self;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.version.as_bytes());
+        let mut further = Vec::new();
+        for (name, like) in accounts {
+            for text in [name, like] {
+                hasher.update(&text.len().to_le_bytes()).update(text.as_bytes());
+            }
+            let provider: Arc<str> = (*name).into();
+            further
+                .extend(self.of(like).iter().map(|m| Model { provider: Arc::clone(&provider), ..m.clone() }));
+        }
+        let names: HashSet<&str> = accounts.iter().map(|(name, _)| *name).collect();
+        self.models.retain(|model| !names.contains(&*model.provider));
+        self.models.extend(further);
+        self.models.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.models.dedup_by(|later, kept| later.key() == kept.key());
+        self.ends = ends(&self.models);
         self.version = short(hasher.finalize());
         self
     }
@@ -230,5 +265,20 @@ mod tests {
         let two = Catalog::read(&format!("{head}\n{{\"p\":\"a\",\"id\":\"b\",\"$\":{{\"in\":2}}}}\n"));
         assert_ne!(one.expect("good").version(), two.expect("good").version());
         assert_eq!(Catalog::built_in().version(), Catalog::built_in().version());
+    }
+
+    #[test]
+    fn an_account_has_the_models_of_its_provider() {
+        let plain = Catalog::built_in();
+        let version = plain.version().to_string();
+        let openai = plain.models("openai").count();
+        let catalog =
+            plain.with_accounts(&[("openai-eu", "openai"), ("groq", "openai"), ("new", "unheard-of")]);
+        assert_eq!(catalog.models("openai-eu").count(), openai);
+        assert_eq!(catalog.models("groq").count(), openai, "its own models are replaced");
+        assert_eq!(catalog.models("new").count(), 0);
+        assert!(catalog.find("openai-eu", "gpt-4o").is_some_and(|found| found.by == crate::By::Name));
+        assert_ne!(*catalog.version().to_string(), version);
+        assert_eq!(Catalog::built_in().with_accounts(&[]).version().to_string(), version);
     }
 }

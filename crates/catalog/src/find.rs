@@ -16,6 +16,8 @@
 //! | a Bedrock id without its last number | `anthropic.x-v1` → `anthropic.x-v1:0` |
 //! | any model, where all of a provider are alike | `llama3.2:3b` at `ollama` → `*` |
 
+use std::fmt;
+
 use crate::model::Model;
 
 /// A model and how it was found.
@@ -46,6 +48,22 @@ pub enum By {
     Newest,
     /// The row stands for all models of the provider.
     Any,
+}
+
+/// Continues a sentence that begins with "found".
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "by its name",
+            Self::Case => "by its name in other letters",
+            Self::Path => "by its name without or with a path",
+            Self::FineTune => "as the base of a fine-tuned model",
+            Self::Region => "by its name without a region; prices of regions can differ",
+            Self::Snapshot => "by its name without a date",
+            Self::Newest => "as the newest of its name",
+            Self::Any => "as the row for any model of its provider",
+        })
+    }
 }
 
 const PATHS: [&str; 3] = ["models/", "accounts/fireworks/models/", "openai/"];

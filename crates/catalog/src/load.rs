@@ -57,25 +57,67 @@ const LONGEST_NAME: usize = 256;
 
 /// Reads a catalogue. Lines are a head and models in order; empty ones are passed over.
 pub(crate) fn read(text: &str) -> Result<Loaded, LoadError> {
+    let mut first = None;
+    let loaded = walk(text, |mistake| {
+        first = Some(mistake);
+        false
+    });
+    match (loaded, first) {
+        (Some(loaded), None) => Ok(loaded),
+        (_, mistake) => Err(mistake.unwrap_or(LoadError { line: 1, what: "there is no line".into() })),
+    }
+}
+
+/// The first mistakes of a text, at most so many.
+pub(crate) fn mistakes(text: &str, most: usize) -> Vec<LoadError> {
+    let mut found = Vec::new();
+    walk(text, |mistake| {
+        found.push(mistake);
+        found.len() < most
+    });
+    found.truncate(most);
+    found
+}
+
+/// Reads what is good. `wrong` is told each mistake and says whether to go on. There is nothing without a good head.
+fn walk(text: &str, mut wrong: impl FnMut(LoadError) -> bool) -> Option<Loaded> {
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let fail = |line: usize| move |what: String| LoadError { line, what };
-    let (number, first) = lines.next().ok_or(LoadError { line: 1, what: "there is no line".into() })?;
-    let mut head = head(first).map_err(fail(number))?;
+    let mut fail = |line: usize, what: String| wrong(LoadError { line, what });
+    let Some((number, first)) = lines.next() else {
+        fail(1, "there is no line".into());
+        return None;
+    };
+    let mut head = match head(first) {
+        Ok(head) => head,
+        Err(what) => {
+            fail(number, what);
+            return None;
+        }
+    };
     let sources = std::mem::take(&mut head.sources);
     let (keys, sources): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
     let mut models: Vec<Model> = Vec::with_capacity(text.len() / 180);
     for (number, line) in lines {
-        let model = model(line, &keys, models.last()).map_err(fail(number))?;
-        if models.last().is_some_and(|last| last.key() >= model.key()) {
-            return Err(fail(number)("models must be sorted by provider, id and variant, none twice".into()));
+        let what = match model(line, &keys, models.last()) {
+            Ok(model) if models.last().is_some_and(|last| last.key() >= model.key()) => {
+                "models must be sorted by provider, id and variant, none twice".into()
+            }
+            Ok(_) if models.len() == MOST_MODELS => {
+                fail(number, format!("more than {MOST_MODELS} models"));
+                break;
+            }
+            Ok(model) => {
+                models.push(model);
+                continue;
+            }
+            Err(what) => what,
+        };
+        if !fail(number, what) {
+            break;
         }
-        if models.len() == MOST_MODELS {
-            return Err(fail(number)(format!("more than {MOST_MODELS} models")));
-        }
-        models.push(model);
     }
     models.shrink_to_fit();
-    Ok(Loaded { head, sources: sources.into_boxed_slice(), models })
+    Some(Loaded { head, sources: sources.into_boxed_slice(), models })
 }
 
 fn head(line: &str) -> Result<Head, String> {
@@ -448,6 +490,19 @@ mod tests {
         assert_eq!(read("").expect_err("nothing").line, 1);
         assert!(read("{}").expect_err("no format").what.contains("format"));
         assert!(read(r#"{"format":2}"#).expect_err("another format").what.contains("format 2"));
+    }
+
+    #[test]
+    fn all_mistakes_are_listed_up_to_a_bound() {
+        let bad = r#"{"p":"acme","id":"b","$":{"inn":1}}"#;
+        let text = format!("{HEAD}\n{bad}\n{}\n{bad}\n[]\n", r#"{"p":"acme","id":"a"}"#);
+        let lines = |most| mistakes(&text, most).iter().map(|m| m.line).collect::<Vec<_>>();
+        assert_eq!(lines(10), [2, 4, 5]);
+        assert_eq!(lines(2), [2, 4]);
+        assert_eq!(read(&text).map(|_| ()), Err(mistakes(&text, 1).remove(0)));
+        assert_eq!(mistakes(&format!("{HEAD}\n"), 10), []);
+        assert_eq!(mistakes("", 10).len(), 1);
+        assert_eq!(mistakes("{}", 10).len(), 1);
     }
 
     #[test]

@@ -12,9 +12,9 @@ use crate::price::{Entry, Prices, Window};
 /// What the configuration says of a model, or of all that fit a pattern. What it does not say stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelOverride {
-    /// The provider.
+    /// The provider. With a `*` the override stands for each known model whose provider and id fit.
     pub provider: String,
-    /// The model's id. With a `*` it stands for each known model that fits. Without one, a model that is not in the list is
+    /// The model's id. With a `*` it stands for each known model that fits. Without one in either, a model that is not in the list is
     /// made; it starts from the row that its name leads to (see the module `find`), if it leads to one.
     pub id: String,
     /// The variant; `None`: the model itself, and with a pattern its variants too.
@@ -48,7 +48,7 @@ const MILLION: u128 = 1_000_000;
 /// Applies overrides in their order. The models stay sorted.
 pub(crate) fn apply(models: &mut Vec<Model>, overrides: &[ModelOverride]) {
     for one in overrides {
-        if one.id.contains('*') {
+        if one.is_pattern() {
             let fitting = models.iter_mut().filter(|model| one.fits(model));
             fitting.for_each(|model| one.change(model));
             continue;
@@ -100,8 +100,13 @@ fn template(models: &[Model], one: &ModelOverride) -> Model {
 // === impl ModelOverride ===
 
 impl ModelOverride {
+    /// Whether it stands for known models that fit, and makes none.
+    fn is_pattern(&self) -> bool {
+        self.provider.contains('*') || self.id.contains('*')
+    }
+
     fn fits(&self, model: &Model) -> bool {
-        *model.provider == *self.provider
+        find::fits(self.provider.as_bytes(), || model.provider.bytes())
             && find::fits(self.id.as_bytes(), || model.id.bytes())
             && (self.variant.is_none() || self.variant.as_deref() == model.variant.as_deref())
     }
@@ -211,6 +216,24 @@ mod tests {
         let other = catalog.find("other", "a").expect("there").model;
         assert_eq!(other.prices.standard(Bucket::Input), Some(Price(1_000)));
         assert_eq!(catalog.len(), 4, "a pattern makes no model");
+    }
+
+    #[test]
+    fn a_pattern_may_be_for_several_providers() {
+        let half = |provider: &str, id: &str| ModelOverride {
+            provider: provider.into(),
+            discount: Some(Factor(500_000)),
+            ..of(id)
+        };
+        let first = |catalog: &Catalog, provider: &str| {
+            catalog.find(provider, "a").and_then(|found| found.model.prices.standard(Bucket::Input))
+        };
+        let all = catalog(&[half("*", "a")]);
+        assert_eq!((first(&all, "acme"), first(&all, "other")), (Some(Price(500)), Some(Price(500))));
+        assert_eq!(price(&all, "b", Tier::Standard, Bucket::Input), Some(2_000));
+        let some = catalog(&[half("ot*", "*")]);
+        assert_eq!((first(&some, "acme"), first(&some, "other")), (Some(Price(1_000)), Some(Price(500))));
+        assert_eq!(catalog(&[half("*", "nothing")]).len(), 4, "a pattern makes no model");
     }
 
     #[test]

@@ -121,6 +121,9 @@ macro_rules! choices {
         }
 
         impl $choice {
+            /// All of them, in the order of their declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The word for it in the file.
             pub fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $word, )+ }

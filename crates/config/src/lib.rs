@@ -1,17 +1,21 @@
 //! The grammar of lockgate.yaml: read with positions, compiled to meaning, all mistakes at once.
 //!
 //! [`load`] goes from text to [`Config`] in steps: `document` makes a tree with positions of the YAML, `env` puts in
-//! the variables, the declarations in `server`, `records`, `provider` and `route` read the tree, and what can only be
-//! judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
+//! the variables, the declarations in `server`, `records`, `provider`, `credentials`, `route` and `model` read the tree, and what
+//! can only be judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
 //! reads files, the environment or the clock.
 
 mod context;
+mod credentials;
+mod decimal;
 mod declare;
 mod diagnostic;
 mod document;
 mod duration;
 mod endpoint;
 mod env;
+mod model;
+mod price;
 mod provider;
 mod records;
 mod route;
@@ -26,11 +30,16 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::declare::settings;
-use crate::diagnostic::Findings;
-use crate::setting::{Section, Setting};
+use crate::diagnostic::{Complaint, Findings};
+use crate::document::Value;
+use crate::setting::{Fields, Place, Section, Setting};
 
+pub use crate::credentials::{Credentials, Document};
+pub use crate::decimal::{Dollars, NotDecimal, Percent};
 pub use crate::diagnostic::{Diagnostic, Severity};
 pub use crate::endpoint::{BaseUrl, Headers, Renames};
+pub use crate::model::{Ability, ModelCatalog, ModelLimits, ModelMode, ModelSettings};
+pub use crate::price::{Counted, ModelPrice, ModelPrices, PriceTier};
 pub use crate::provider::{Http2, Provider, ProviderType, StreamUsage, Timeouts, UpstreamTls};
 pub use crate::records::{Log, LogFormat, LogLevel, Records, Retention, Store, UnknownStore};
 pub use crate::route::{Route, Target, Use};
@@ -40,7 +49,7 @@ pub use crate::size::Size;
 
 settings! {
     /// The settings of a gateway. Every one of them may be left out.
-    pub struct Config {
+    pub struct Config, check Config::check {
         /// The front door.
         server: Server;
         /// Where keys and records live.
@@ -55,6 +64,11 @@ settings! {
         providers: Vec<Provider>;
         /// Names that clients can use as a model. A name cannot contain `/`.
         routes: Vec<Route>;
+        /// Where the facts and list prices of models come from.
+        catalog: ModelCatalog;
+        /// What you say of models yourself, by `PROVIDER/MODEL`, where `*` stands for any text. The provider is named as in
+        /// targets. Applied in the order of the file, each to what those before it have left.
+        models: Vec<ModelSettings>;
     }
 }
 
@@ -89,6 +103,39 @@ pub fn load(
     (config.filter(|_| usable), diagnostics)
 }
 
+/// A setting as diagnostics name it: its keys from the outermost on, those that would be ambiguous in quotes.
+pub fn path_of(keys: &[&str]) -> String {
+    keys.iter().fold(String::new(), |path, key| document::join(&path, key))
+}
+
+/// Where a setting stands in a text: line and column of its key, both from 1. `path` has its keys from the outermost on.
+/// `None` if it is not there, or the text is not YAML.
+pub fn locate(text: &str, path: &[&str]) -> Option<(u32, u32)> {
+    let mut node = document::read(text, &|_| Some(String::new()), &mut Findings::default())?;
+    let mut found = None;
+    for key in path {
+        let Value::Map(entries) = &node.value else { return None };
+        let entry = entries.iter().find(|entry| entry.key == *key)?;
+        found = Some((entry.at.line, entry.at.column));
+        let value = entry.value.clone();
+        node = value;
+    }
+    found
+}
+
+impl Config {
+    /// Judges what the whole file decides.
+    fn check(&mut self, from: &Fields<'_>, cx: &mut Context<'_>) {
+        /// Each is compared with every model that is known.
+        const MOST_MODELS: usize = 1_000;
+        if self.models.len() > MOST_MODELS {
+            let complaint = Complaint::new(format!("more than {MOST_MODELS} entries"));
+            let complaint = complaint.hint("a list of your own is better kept in catalog.file");
+            cx.inside(Place::Key("models".to_owned()), |cx| cx.error(from.at("models"), complaint));
+        }
+    }
+}
+
 macro_rules! with_defaults {
     ($($section:ty)+) => { $(
         /// Every setting at its default.
@@ -100,4 +147,4 @@ macro_rules! with_defaults {
     )+ };
 }
 
-with_defaults!(Config Server Limits Records Log Timeouts UpstreamTls);
+with_defaults!(Config Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);

@@ -7,14 +7,20 @@ use lockgate_core::Secret;
 use serde_json::Value as Json;
 
 use crate::context::Context;
+use crate::credentials::Credentials;
 use crate::declare::{choices, settings};
 use crate::diagnostic::{Complaint, did_you_mean, quoted};
 use crate::document::Node;
 use crate::endpoint::{BaseUrl, Headers, Renames};
-use crate::setting::{Fields, Place, Setting, Shape};
+use crate::setting::{Fields, Place, Section, Setting, Shape};
 use crate::size::Size;
 
-const OPENAI_COMPATIBLE: &str = "openai-compatible";
+/// The types that are no built-in providers: endpoints of anybody's that speak a known dialect.
+const COMPATIBLE: [(&str, ProviderType); 3] = [
+    ("openai-compatible", ProviderType::OpenAiCompatible),
+    ("anthropic-compatible", ProviderType::AnthropicCompatible),
+    ("gemini-compatible", ProviderType::GeminiCompatible),
+];
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -23,19 +29,33 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub enum ProviderType {
     /// One that this gateway knows, by its built-in name.
     BuiltIn(String),
-    /// Any endpoint that speaks the OpenAI dialect; it always has a base URL.
+    /// Any endpoint that speaks OpenAI chat completions; it always has a base URL.
     OpenAiCompatible,
+    /// Any endpoint that speaks Anthropic messages; it always has a base URL.
+    AnthropicCompatible,
+    /// Any endpoint that speaks Gemini's `generateContent`; it always has a base URL.
+    GeminiCompatible,
 }
 
 settings! {
     /// An upstream that answers requests. Its name starts its targets: `NAME/MODEL`.
     pub struct Provider named name by refuse_name, check Provider::check {
-        /// A built-in provider, or `openai-compatible` for any endpoint that speaks the OpenAI dialect.
+        /// A built-in provider, or `openai-compatible`, `anthropic-compatible` or `gemini-compatible` for any endpoint that speaks OpenAI chat completions, Anthropic messages or Gemini's `generateContent`.
         kind as "type": ProviderType = ProviderType::BuiltIn(String::new()), shown "the name, if it is built in";
-        /// The address that paths like `/chat/completions` are appended to. Required for `openai-compatible`.
+        /// The address that paths like `/chat/completions` are appended to. Required for types that are not built in.
         base_url: Option<BaseUrl> = None, shown "that of the type";
         /// The key that the gateway shows to the provider.
-        api_key: Option<Secret> = None, shown "none";
+        api_key: Option<Secret> = None, shown "from the environment, if it is built in";
+        /// What a cloud is called with in place of a key.
+        credentials: Option<Credentials> = None, shown "from the environment";
+        /// The region, where the type's address has one.
+        region: Option<String> = None, shown "from the environment";
+        /// The project, where the type's address has one.
+        project: Option<String> = None, shown "from the environment";
+        /// The resource, where the type's address has one: of Azure, its name; of Databricks, the host of the workspace.
+        resource: Option<String> = None, shown "from the environment";
+        /// The account, where the type's address has one.
+        account: Option<String> = None, shown "from the environment";
         /// Headers added to every request.
         headers: Headers;
         /// Models that `/v1/models` lists and that are found by their plain name.
@@ -120,12 +140,17 @@ fn refuse_name(name: &str) -> Option<Complaint> {
 }
 
 impl Provider {
+    /// A built-in provider with every setting at its default.
+    pub fn built_in(name: &str) -> Self {
+        Self { name: name.to_owned(), kind: ProviderType::BuiltIn(name.to_owned()), ..Self::start() }
+    }
+
     /// Judges what several fields decide together.
     fn check(&mut self, from: &Fields<'_>, cx: &mut Context<'_>) {
         if !from.has("type") {
             self.default_type(from, cx);
         }
-        if self.kind == ProviderType::OpenAiCompatible && !from.has("base_url") {
+        if COMPATIBLE.iter().any(|(_, kind)| *kind == self.kind) && !from.has("base_url") {
             cx.missing(from.at("base_url"), "base_url");
         }
         if let Some(both) = self.drop.iter().find(|name| self.rename.iter().any(|(from, _)| from == *name)) {
@@ -141,12 +166,12 @@ impl Provider {
         }
         let message = format!("\"type\" is missing, and {} is not a built-in provider", quoted(&self.name));
         let hint = if from.has("base_url") {
-            Some(format!("add \"type: {OPENAI_COMPATIBLE}\""))
+            Some("add \"type: openai-compatible\"".to_owned())
         } else {
             did_you_mean(&self.name, cx.known.providers.iter().copied())
         };
         let hint =
-            hint.or_else(|| Some(format!("name a built-in provider, or {OPENAI_COMPATIBLE} and a base_url")));
+            hint.or_else(|| Some("name a built-in provider, or openai-compatible and a base_url".to_owned()));
         cx.error(from.at("type"), Complaint { message, hint });
     }
 }
@@ -168,23 +193,26 @@ impl Setting for ProviderType {
 
     fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         let built_in = cx.known.providers;
-        cx.parse(node, "a type of provider", |text| match text {
-            OPENAI_COMPATIBLE => Ok(Self::OpenAiCompatible),
-            name if built_in.contains(&name) => Ok(Self::BuiltIn(name.to_owned())),
-            name => Err(Complaint {
+        let types = || built_in.iter().copied().chain(COMPATIBLE.iter().map(|(word, _)| *word));
+        cx.parse(node, "a type of provider", |text| {
+            if let Some((_, kind)) = COMPATIBLE.iter().find(|(word, _)| *word == text) {
+                return Ok(kind.clone());
+            }
+            if built_in.contains(&text) {
+                return Ok(Self::BuiltIn(text.to_owned()));
+            }
+            let all = || format!("the types are {}", types().collect::<Vec<_>>().join(", "));
+            Err(Complaint {
                 message: "is not a built-in provider".to_owned(),
-                hint: did_you_mean(name, built_in.iter().copied().chain([OPENAI_COMPATIBLE])).or_else(|| {
-                    let types: Vec<&str> = built_in.iter().copied().chain([OPENAI_COMPATIBLE]).collect();
-                    Some(format!("the types are {}", types.join(", ")))
-                }),
-            }),
+                hint: did_you_mean(text, types()).or_else(|| Some(all())),
+            })
         })
     }
 
     fn spell(&self) -> Json {
         match self {
             Self::BuiltIn(name) => name.as_str().into(),
-            Self::OpenAiCompatible => OPENAI_COMPATIBLE.into(),
+            other => COMPATIBLE.iter().find(|(_, kind)| kind == other).map_or("", |(word, _)| word).into(),
         }
     }
 }

@@ -89,7 +89,9 @@ fn of_field(field: &Field) -> Json {
 /// Lets a value that is not just any text also be written as a variable.
 fn or_variable(schema: Json) -> Json {
     let any_text = schema == json!({ "type": "string" });
-    let mapping = schema["additionalProperties"].is_object() || schema["anyOf"].is_array();
+    let mapping = schema["additionalProperties"].is_object()
+        || schema["properties"].is_object()
+        || schema["anyOf"].is_array();
     if any_text || mapping { schema } else { json!({ "anyOf": [schema, { "$ref": "#/$defs/variable" }] }) }
 }
 

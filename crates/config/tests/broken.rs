@@ -35,7 +35,7 @@ sever: {}
 4:5: error: unknown field "base_ulr" in providers.my-vllm
   hint: did you mean "base_url"?
 5:5: error: unknown field "colour" in providers.my-vllm
-  hint: the fields here are type, base_url, api_key, headers, models, timeouts, http2, stream_usage, drop, rename, max_answer, tls"#,
+  hint: the fields here are type, base_url, api_key, credentials, region, project, resource, account, headers, models, timeouts, http2, stream_usage, drop, rename, max_answer, tls"#,
     ),
     (
         r"server:
@@ -144,7 +144,7 @@ server:
 6:14: error: providers.x.type: "antropic" is not a built-in provider
   hint: did you mean "anthropic"?
 7:14: error: providers.y.type: "zzz" is not a built-in provider
-  hint: the types are openai, anthropic, gemini, demo, openai-compatible"#,
+  hint: the types are openai, anthropic, gemini, demo, openai-compatible, anthropic-compatible, gemini-compatible"#,
     ),
     (
         r#"providers:
@@ -220,7 +220,7 @@ routes:
 server: !!str { listen: ! x }
 ",
         r#"1:1: error: unknown field "a"
-  hint: the fields here are server, store, records, log, discover, providers, routes
+  hint: the fields here are server, store, records, log, discover, providers, routes, catalog, models
 2:9: error: YAML tags ("!...") have no meaning here
 2:25: error: YAML tags ("!...") have no meaning here
 2:25: error: server.listen: "x" is not an IP address and a port
@@ -300,6 +300,81 @@ routes:
 "#,
         r#"1:28: error: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'
   hint: inside { } and [ ] a variable needs quotes: "${NAME}""#,
+    ),
+    (
+        r"catalog: { fil: a.jsonl }
+models:
+  gpt-4.1: { discount: 10% }
+  OpenAI/gpt-4.1: {}
+  openai/gpt-4.1:
+    prices:
+      inptu: 1
+      input: -1
+      output: 0.0000000001
+      cache_read: 1e-3
+      cache_write: '1.00'
+      reasoning: 2.50 USD
+      audio_input: 1000000001
+      request: 0.0000000000000001
+      batch: { input: free, flex: {} }
+      above:
+        200k: { input: 1 }
+        0: { input: 1 }
+        100000: { above: {}, output: }
+    discount: 10
+    margin: 2000%
+    limits: { contxt: 1, output: 0 }
+    capabilities: [tool]
+    mode: chatt
+  openai/o3: { free: true, discount: 5%, prices: { input: 1 } }
+",
+        r#"1:12: error: unknown field "fil" in catalog
+  hint: did you mean "file"?
+3:3: error: models."gpt-4.1": is not a model of a provider
+  hint: write PROVIDER/MODEL, such as openai/gpt-4.1; * stands for any text, as in openai/*
+4:3: error: models."OpenAI/gpt-4.1": is not a model of a provider
+  hint: write PROVIDER/MODEL, such as openai/gpt-4.1; * stands for any text, as in openai/*
+7:7: error: unknown field "inptu" in models."openai/gpt-4.1".prices
+  hint: did you mean "input"?
+8:14: error: models."openai/gpt-4.1".prices.input: "-1" is negative
+  hint: write dollars per million tokens, such as 2.50, with at most 9 decimals
+9:15: error: models."openai/gpt-4.1".prices.output: "0.0000000001" is finer than 9 decimals
+  hint: write dollars per million tokens, such as 2.50, with at most 9 decimals
+10:19: error: models."openai/gpt-4.1".prices.cache_read: "1e-3" is not a decimal number
+  hint: write dollars per million tokens, such as 2.50, with at most 9 decimals
+11:20: error: models."openai/gpt-4.1".prices.cache_write: expected a price, found text in quotes
+12:18: error: models."openai/gpt-4.1".prices.reasoning: "2.50 USD" is not a decimal number
+  hint: write dollars per million tokens, such as 2.50, with at most 9 decimals
+13:20: error: models."openai/gpt-4.1".prices.audio_input: "1000000001" is more than any model costs
+  hint: write dollars per million tokens, such as 2.50, with at most 9 decimals
+14:16: error: models."openai/gpt-4.1".prices.request: "0.0000000000000001" is finer than 15 decimals
+  hint: write dollars for one, such as 0.04, with at most 15 decimals
+15:23: error: models."openai/gpt-4.1".prices.batch.input: "free" is not a decimal number
+  hint: write dollars per million tokens, such as 2.50, with at most 9 decimals
+15:29: error: unknown field "flex" in models."openai/gpt-4.1".prices.batch
+  hint: the fields here are input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output, image_input, image_output, request, search, search_small, search_large, image_sent, image_made, second_sent, second_made, character_sent, character_made, page, above
+17:9: error: models."openai/gpt-4.1".prices.above.200k: "200k" is not a number of tokens
+  hint: write a whole number such as 200000
+18:9: error: models."openai/gpt-4.1".prices.above.0: "0" is not a number of tokens
+  hint: write a whole number such as 200000
+19:19: error: unknown field "above" in models."openai/gpt-4.1".prices.above.100000
+  hint: the fields here are input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output, image_input, image_output, request, search, search_small, search_large, image_sent, image_made, second_sent, second_made, character_sent, character_made, page
+19:30: error: models."openai/gpt-4.1".prices.above.100000.output: has no value, expected a price
+  hint: leave the whole line out for the default
+20:15: error: models."openai/gpt-4.1".discount: "10" is not a percentage
+  hint: write it like 10% or 12.5%, with at most four decimals
+21:13: error: models."openai/gpt-4.1".margin: "2000%" must be between 0% and 1000%
+22:15: error: unknown field "contxt" in models."openai/gpt-4.1".limits
+  hint: did you mean "context"?
+22:34: error: models."openai/gpt-4.1".limits.output: "0" must be between 1 and 4294967295
+23:20: error: models."openai/gpt-4.1".capabilities[0]: "tool" is not tools, parallel_tools, tool_choice, structured_output, system_messages, vision, reasoning, prompt_cache, web_search, pdf, audio_input, audio_output, video_input, computer_use or prefill
+  hint: did you mean "tools"?
+24:11: error: models."openai/gpt-4.1".mode: "chatt" is not chat, responses, completion, embedding, rerank, image, image_edit, speech, transcription, moderation, video, realtime, ocr, search or other
+  hint: did you mean "chat"?
+25:38: error: models.openai/o3.discount: a model that is free has none
+  hint: leave out this or "free: true"
+25:50: error: models.openai/o3.prices: a model that is free has none
+  hint: leave out this or "free: true""#,
     ),
 ];
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use lockgate_config::{
-    Config, Diagnostic, Http2, Known, Limits, LogFormat, LogLevel, Metrics, ProviderType, Retention,
-    Severity, Size, Store, StreamUsage, Target, Timeouts, Use, load,
+    Ability, Config, Counted, Diagnostic, Http2, Known, Limits, LogFormat, LogLevel, Metrics, ModelLimits,
+    ModelMode, Percent, PriceTier, ProviderType, Retention, Severity, Size, Store, StreamUsage, Target,
+    Timeouts, Use, load, locate, path_of,
 };
+use lockgate_core::Secret;
 
 const KNOWN: Known<'_> = Known { providers: &["openai", "anthropic", "gemini", "demo"] };
 
@@ -72,6 +74,8 @@ fn an_empty_file_is_all_defaults() {
     assert!(!config.discover);
     assert!(config.providers.is_empty());
     assert!(config.routes.is_empty());
+    assert_eq!(config.catalog.file, None);
+    assert!(config.models.is_empty());
 }
 
 #[test]
@@ -133,8 +137,8 @@ fn every_setting_is_read() {
     assert!(config.discover);
 
     let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
-    assert_eq!(names, ["openai", "my-vllm", "backup"], "in the order of the file");
-    let [openai, vllm, backup] = config.providers.as_slice() else { panic!() };
+    assert_eq!(names, ["openai", "my-vllm", "backup", "claude-like", "cloud"], "in the order of the file");
+    let [openai, vllm, backup, claude, cloud] = config.providers.as_slice() else { panic!() };
     assert_eq!(openai.kind, ProviderType::BuiltIn("openai".into()));
     assert_eq!(openai.api_key.as_ref().unwrap().expose(), "sk-hidden");
     assert_eq!(vllm.kind, ProviderType::OpenAiCompatible);
@@ -150,6 +154,15 @@ fn every_setting_is_read() {
     assert_eq!(vllm.max_answer, Size::mib(1));
     assert_eq!(vllm.tls.ca.as_ref().unwrap().to_str(), Some("ca.pem"));
     assert_eq!(backup.kind, ProviderType::BuiltIn("anthropic".into()));
+    assert_eq!(claude.kind, ProviderType::AnthropicCompatible);
+    assert_eq!(cloud.kind, ProviderType::GeminiCompatible);
+    let where_it_is = [&cloud.region, &cloud.project, &cloud.resource, &cloud.account].map(Option::as_deref);
+    assert_eq!(where_it_is, ["us-east-1", "my-project", "my-resource", "my-account"].map(Some));
+    let credentials = cloud.credentials.as_ref().expect("there are credentials");
+    assert_eq!(credentials.access_key_id.as_deref(), Some("AKIA1"));
+    assert_eq!(credentials.secret_access_key.as_ref().map(Secret::expose), Some("sk-hidden"));
+    assert_eq!(credentials.session_token.as_ref().map(Secret::expose), Some("let-me-in"));
+    assert_eq!((&credentials.file, &credentials.json), (&None, &None));
     assert_eq!(backup.timeouts, vllm.timeouts, "an alias stands for what its anchor marks");
 
     let [fast, best] = config.routes.as_slice() else { panic!() };
@@ -166,6 +179,31 @@ fn every_setting_is_read() {
     assert_eq!(best.retries, 3);
     assert_eq!(best.attempt_timeout, Some(Duration::from_secs(20)));
     assert_eq!(best.timeout, Some(Duration::from_secs(90)));
+
+    assert_eq!(config.catalog.file.as_ref().unwrap().to_str(), Some("models.jsonl"));
+    let [gpt, own] = config.models.as_slice() else { panic!() };
+    assert_eq!((gpt.model(), own.model()), (("openai", "gpt-4.1"), ("my-vllm", "*")));
+    let prices: Vec<_> = gpt.prices.iter().map(|p| (p.tier, p.above, p.counted, p.nanos)).collect();
+    assert_eq!(
+        prices,
+        [
+            (PriceTier::Standard, 0, Counted::Input, 1_800_000_000),
+            (PriceTier::Standard, 0, Counted::Output, 7_200_000_000),
+            (PriceTier::Standard, 0, Counted::CacheRead, 450_000_000),
+            // A cent for one search is ten thousand dollars for a million of them.
+            (PriceTier::Standard, 0, Counted::Search, 10_000_000_000_000),
+            (PriceTier::Batch, 0, Counted::Input, 900_000_000),
+            (PriceTier::Batch, 100_000, Counted::Input, 1_000_000_000),
+            (PriceTier::Standard, 200_000, Counted::Input, 3_600_000_000),
+        ]
+    );
+    assert!(gpt.prices.has(Counted::Output) && !gpt.prices.has(Counted::Reasoning));
+    assert_eq!((gpt.discount, gpt.margin), (Some(Percent(125_000)), Some(Percent(50_000))));
+    let limits = ModelLimits { context: Some(1_000_000), input: Some(900_000), output: Some(32_768) };
+    assert_eq!(gpt.limits, limits);
+    assert_eq!(gpt.capabilities.as_deref(), Some(&[Ability::Tools, Ability::Vision][..]));
+    assert_eq!((gpt.mode, gpt.free), (Some(ModelMode::Responses), None));
+    assert!(own.free == Some(true) && own.prices.is_empty() && own.capabilities.is_none());
 }
 
 #[test]
@@ -174,6 +212,39 @@ fn variables_are_values_never_structure() {
     assert_eq!(good("server: { workers: \"${NONE:-4}\" }").server.workers, 4);
     let config = good("providers: { demo: { models: [\"${TRICK}\", $$x] } }");
     assert_eq!(config.providers[0].models, ["a: [b", "$x"]);
+}
+
+#[test]
+fn a_setting_is_located_by_its_keys() {
+    let text = include_str!("full.yaml");
+    let line = |key: &str| text.lines().position(|line| line.trim_start().starts_with(key)).unwrap() + 1;
+    let found = locate(text, &["models", "my-vllm/*"]).unwrap();
+    assert_eq!(found, (u32::try_from(line("my-vllm/*")).unwrap(), 3));
+    assert_eq!(locate(text, &["models", "openai/gpt-4.1", "prices", "outpt"]), None);
+    assert_eq!(locate(text, &["models", "openai/gpt-4.1", "discount", "deeper"]), None);
+    assert_eq!(path_of(&["models", "a/gpt-4.1", "free"]), "models.\"a/gpt-4.1\".free");
+    assert_eq!((locate(text, &[]), locate("[", &["a"]), locate("", &["a"])), (None, None, None));
+}
+
+#[test]
+fn a_price_that_looks_like_that_of_one_token_is_doubted() {
+    let shown =
+        said("models: { openai/x: { prices: { input: 0.0000025, image_made: 0.00001, output: 0 } } }");
+    assert_eq!(
+        shown,
+        "1:40: warning: models.openai/x.prices.input: this is a very low price for a million tokens\n  \
+         hint: if it is the price of one token, move the point by six places"
+    );
+}
+
+#[test]
+fn there_are_not_too_many_models() {
+    let text = |n: usize| -> String {
+        let lines = (0..n).map(|i| format!("  openai/{i}: {{ discount: 1% }}\n"));
+        format!("models:\n{}", lines.collect::<String>())
+    };
+    assert_eq!(good(&text(1_000)).models.len(), 1_000);
+    assert!(said(&text(1_001)).contains("models: more than 1000 entries"));
 }
 
 #[test]
@@ -208,4 +279,20 @@ fn secrets_are_never_shown() {
         let shown = said(text);
         assert!(!shown.is_empty() && !shown.contains("sk-hidden"), "{shown}");
     }
+}
+
+#[test]
+fn credentials_are_those_of_one_cloud() {
+    let of = |fields: &str| {
+        said(&format!("providers:\n  mine:\n    type: anthropic\n    credentials: {{{fields}}}"))
+    };
+    assert_eq!(of("file: key.json"), "");
+    assert_eq!(of("json: '${LINE}'"), "", "a document may have several lines");
+    assert_eq!(of("access_key_id: A, secret_access_key: '${OPENAI_API_KEY}'"), "");
+    assert!(of("").contains("is empty: give file or json (Google)"));
+    assert!(of("file: a, json: '${LINE}'").contains("has both file and json"));
+    assert!(of("file: a, access_key_id: A").contains("has both those of Google and those of AWS"));
+    assert!(of("access_key_id: A").contains("needs both access_key_id and secret_access_key"));
+    let written = of("json: '{\"type\":\"hidden\"}'");
+    assert!(written.contains("a secret is written in the file") && !written.contains("hidden"), "{written}");
 }

@@ -4,18 +4,22 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::{Framing, sse};
+use crate::{Framing, eventstream, sse};
 
 /// Cuts chunks into events.
 pub enum Frames {
     /// `text/event-stream`.
     Sse(sse::Splitter),
+    /// `application/vnd.amazon.eventstream`.
+    Aws(eventstream::Splitter),
 }
 
 /// One event.
 pub enum Frame {
     /// Of `text/event-stream`.
     Sse(sse::Event),
+    /// Of `application/vnd.amazon.eventstream`.
+    Aws(eventstream::Frame),
 }
 
 /// A stream cannot be read on: an event is too long or malformed.
@@ -26,7 +30,8 @@ impl Frames {
     /// For streams framed so.
     pub fn new(framing: Framing) -> Self {
         match framing {
-            Framing::Sse | Framing::AwsEventStream => Self::Sse(sse::Splitter::default()),
+            Framing::Sse => Self::Sse(sse::Splitter::default()),
+            Framing::AwsEventStream => Self::Aws(eventstream::Splitter::default()),
         }
     }
 
@@ -39,6 +44,9 @@ impl Frames {
             Self::Sse(splitter) => {
                 splitter.next(chunk).map(|event| event.map(Frame::Sse)).map_err(|_| Unreadable)
             }
+            Self::Aws(splitter) => {
+                splitter.next(chunk).map(|frame| frame.map(Frame::Aws)).map_err(|_| Unreadable)
+            }
         }
     }
 
@@ -46,6 +54,8 @@ impl Frames {
     pub fn rest(&mut self) -> Option<Frame> {
         match self {
             Self::Sse(splitter) => splitter.rest().map(Frame::Sse),
+            // A frame says its length: what is shorter is none.
+            Self::Aws(_) => None,
         }
     }
 }
@@ -55,6 +65,9 @@ impl Frame {
     pub fn name(&self) -> &str {
         match self {
             Self::Sse(event) => event.name().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or(""),
+            // What is no event of the service has no name that a reader knows.
+            Self::Aws(frame) if frame.message == eventstream::Message::Error => "",
+            Self::Aws(frame) => frame.name(),
         }
     }
 
@@ -62,6 +75,8 @@ impl Frame {
     pub fn data(&self) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::Sse(event) => event.data(),
+            Self::Aws(frame) if frame.message == eventstream::Message::Error => Some(frame.data()),
+            Self::Aws(frame) => Some(Cow::Borrowed(&frame.payload)),
         }
     }
 }

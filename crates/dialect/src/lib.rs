@@ -6,12 +6,21 @@
 //! line in [`ALL`]. Between two that are the same, bytes pass ([`Dialect`]); between two that differ, each reads into
 //! and writes from the [`neutral`] form ([`Hub`]).
 
+pub mod anthropic;
+pub mod bedrock_converse;
+pub mod cohere;
+pub mod eventstream;
 pub mod frames;
+pub mod gemini;
 pub mod loss;
 pub mod neutral;
 pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;
+mod pairing;
 pub mod seal;
 pub mod sse;
+pub mod tied;
 mod turn;
 
 use std::borrow::Cow;
@@ -28,7 +37,15 @@ use crate::neutral::{Delta, Reply, Request};
 use crate::seal::Origin;
 
 /// Every dialect, by name.
-pub const ALL: &[&dyn Dialect] = &[&openai_chat::OpenAiChat];
+pub const ALL: &[&dyn Dialect] = &[
+    &openai_chat::OpenAiChat,
+    &anthropic::Messages,
+    &bedrock_converse::BedrockConverse,
+    &cohere::CohereChat,
+    &gemini::Gemini,
+    &openai_completions::OpenAiCompletions,
+    &openai_responses::OpenAiResponses,
+];
 
 /// The dialect of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {

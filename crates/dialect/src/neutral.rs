@@ -11,6 +11,7 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 use crate::seal::Seal;
+use crate::tied::Tied;
 
 /// JSON that passes as it is: schemas, and what only one dialect knows.
 pub type Raw = Box<RawValue>;
@@ -64,6 +65,10 @@ pub struct Request {
     pub metadata: Option<Raw>,
     /// Members that only one dialect has, by their names.
     pub native: Vec<Native>,
+    /// The same, where no other dialect needs them: left out there without a word.
+    pub hints: Vec<Native>,
+    /// What ties the request to its dialect, as with state that only that provider has.
+    pub tied: Option<Tied>,
 }
 
 /// One message.

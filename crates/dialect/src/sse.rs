@@ -36,6 +36,16 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
+/// Keeps JSON on one line, as an event's data must be: a line end outside its texts is white space, and inside them there
+/// is none.
+pub(crate) fn one_line(json: &mut [u8]) {
+    let mut from = 0;
+    while let Some(hit) = memchr2(b'\n', b'\r', &json[from..]) {
+        json[from + hit] = b' ';
+        from += hit + 1;
+    }
+}
+
 // === impl Splitter ===
 
 impl Splitter {

@@ -1,9 +1,9 @@
 //! From a config to what serves: providers, routes and keys become a snapshot.
 
 use std::collections::HashSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use lockgate_catalog::{Catalog, ModelOverride};
+use lockgate_catalog::Catalog;
 use lockgate_config::{Config, Target as ConfigTarget, Use};
 use lockgate_core::key::KeyState;
 use lockgate_core::port::KeyStore;
@@ -11,6 +11,8 @@ use lockgate_core::record::Target;
 use lockgate_core::{Clock, Error, Key, Tick, Upstream};
 use lockgate_engine::{KeyTable, Snapshot};
 use lockgate_route::{Registry, Route, Table};
+
+use crate::catalogue;
 
 /// The system's clocks.
 pub(crate) struct SystemClock(std::time::Instant);
@@ -44,7 +46,7 @@ pub(crate) fn upstreams(config: &Config, zero_config: bool) -> Result<Vec<Arc<Up
     let mut upstreams = Vec::new();
     for provider in &config.providers {
         match lockgate_provider::compile(provider, &env, &|path| std::fs::read(path)) {
-            Ok(upstream) => upstreams.push(Arc::new(upstream)),
+            Ok(upstream) => upstreams.push(Arc::new(listed(config, upstream))),
             Err(error) => wrong.push(error.to_string()),
         }
     }
@@ -57,9 +59,23 @@ pub(crate) fn upstreams(config: &Config, zero_config: bool) -> Result<Vec<Arc<Up
     if config.discover {
         let taken: HashSet<Arc<str>> = upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
         let found = lockgate_provider::discovered(&env).into_iter();
-        upstreams.extend(found.filter(|upstream| !taken.contains(&upstream.name)).map(Arc::new));
+        let found = found.filter(|upstream| !taken.contains(&upstream.name));
+        upstreams.extend(found.map(|upstream| Arc::new(listed(config, upstream))));
     }
     Ok(upstreams)
+}
+
+/// A provider that is priced by the rows that the config's catalogue has for it.
+fn listed(config: &Config, upstream: Upstream) -> Upstream {
+    Upstream { catalog: catalogue::name_of(config, &upstream.name).into(), ..upstream }
+}
+
+/// What is known of models, with what the config says of them.
+///
+/// # Errors
+/// Everything that is wrong with the list that the config names, one a line.
+pub(crate) fn catalog(config: &Config) -> Result<Arc<Catalog>, String> {
+    catalogue::in_force(config).map_err(|wrong| format!("catalog.file: {}", wrong.join("\ncatalog.file: ")))
 }
 
 /// The routes and providers of one version.
@@ -102,23 +118,7 @@ pub(crate) fn active_keys(store: &dyn KeyStore, wall_ms: u64) -> Result<usize, E
     Ok(store.keys()?.iter().filter(|key| key.state(wall_ms) == KeyState::Active).count())
 }
 
-/// What is known of models. The demo provider's are free.
-pub(crate) fn catalog() -> Arc<Catalog> {
-    static BUILT_IN: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
-        let demo = lockgate_provider::demo();
-        let free = demo.models.iter().map(|model| ModelOverride {
-            provider: demo.name.to_string(),
-            id: model.to_string(),
-            free: Some(true),
-            ..ModelOverride::default()
-        });
-        let free: Vec<_> = free.collect();
-        Arc::new(Catalog::built_in().with(&free))
-    });
-    Arc::clone(&BUILT_IN)
-}
-
 /// The first snapshot, or the next.
-pub(crate) fn snapshot(table: Table, keys: KeyTable) -> Snapshot {
-    Snapshot { table: Arc::new(table), keys: Arc::new(keys), catalog: catalog() }
+pub(crate) fn snapshot(table: Table, keys: KeyTable, catalog: Arc<Catalog>) -> Snapshot {
+    Snapshot { table: Arc::new(table), keys: Arc::new(keys), catalog }
 }

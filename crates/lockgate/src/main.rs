@@ -1,6 +1,7 @@
 //! The `lockgate` command: parses arguments, wires the parts, runs.
 
 mod assemble;
+mod catalogue;
 mod command;
 mod existing;
 mod exit;
@@ -43,6 +44,7 @@ enum Command {
     Logs(command::logs::Args),
     Explain(command::explain::Args),
     Doctor(command::doctor::Args),
+    Catalog(command::catalog::Args),
     DemoUpstream(command::demo_upstream::Args),
 }
 
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Logs(args) => command::logs::run(&context, &args),
         Command::Explain(args) => command::explain::run(&context, &args),
         Command::Doctor(args) => command::doctor::run(&context, &args),
+        Command::Catalog(args) => command::catalog::run(&context, &args),
         Command::DemoUpstream(args) => command::demo_upstream::run(&context, args),
     };
     result.map_or_else(|failure| failure.report(context.json), |()| ExitCode::SUCCESS)

@@ -1,5 +1,5 @@
-//! What changes while the process serves: the config file, the keys in the store, the certificate. Each change swaps a
-//! snapshot whole; a request under way keeps the one that it began with.
+//! What changes while the process serves: the config file and the list of models that it names, the keys in the store,
+//! the certificate. Each change swaps a snapshot whole; a request under way keeps the one that it began with.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(crate) struct Reloader {
     /// Keys that live only as long as the process.
     own_keys: Vec<Key>,
     file: Option<Watched>,
+    /// The list of models that the config names.
+    catalog: Option<Watched>,
     certificates: Option<(Arc<Certificates>, [Watched; 2])>,
     revision: Option<u64>,
 }
@@ -43,6 +45,7 @@ impl Reloader {
         store: Arc<dyn KeyStore>,
         own_keys: Vec<Key>,
         file: Option<PathBuf>,
+        catalog: Option<PathBuf>,
         certificates: Option<Arc<Certificates>>,
         revision: Option<u64>,
     ) -> Self {
@@ -50,12 +53,22 @@ impl Reloader {
             let watched = certificates.files().map(|path| Watched::new(path.clone()));
             (certificates, watched)
         });
-        Self { state, store, own_keys, file: file.map(Watched::new), certificates, revision }
+        Self {
+            state,
+            store,
+            own_keys,
+            file: file.map(Watched::new),
+            catalog: catalog.map(Watched::new),
+            certificates,
+            revision,
+        }
     }
 
     /// Puts in force what has changed since the last look.
     pub(crate) fn look(&mut self) {
-        if self.file.as_mut().is_some_and(Watched::has_changed) {
+        // Both are looked at, so that neither is seen as new again.
+        let files = [&mut self.file, &mut self.catalog];
+        if files.into_iter().flatten().map(Watched::has_changed).filter(|changed| *changed).count() > 0 {
             self.reload_config();
         }
         if let Ok(now) = self.store.revision()
@@ -84,23 +97,28 @@ impl Reloader {
         }
     }
 
-    fn reload_config(&self) {
+    fn reload_config(&mut self) {
         let Some(file) = &self.file else { return };
-        let made = Settings::read(Some(&file.path)).map_err(|failure| failure.message().to_owned()).and_then(
-            |settings| {
-                let upstreams = assemble::upstreams(&settings.config, false)?;
-                Ok((settings.config, upstreams))
-            },
-        );
+        let made = match Settings::read(Some(&file.path)) {
+            Ok(settings) => {
+                // Before the list is read, and also if it cannot be: a correction must be seen.
+                self.catalog = settings.config.catalog.file.clone().map(Watched::new);
+                assemble::upstreams(&settings.config, false).and_then(|upstreams| {
+                    let catalog = assemble::catalog(&settings.config)?;
+                    Ok((settings.config, upstreams, catalog))
+                })
+            }
+            Err(failure) => Err(failure.message().to_owned()),
+        };
         match made {
-            Ok((config, upstreams)) => {
+            Ok((config, upstreams, catalog)) => {
                 let now = self.state.snapshot.load_full();
                 let version = now.table.version() + 1;
                 let table = assemble::table(version, &config, upstreams, &self.state.registry);
                 self.state.snapshot.store(Arc::new(Snapshot {
                     table: Arc::new(table),
                     keys: Arc::clone(&now.keys),
-                    catalog: Arc::clone(&now.catalog),
+                    catalog,
                 }));
                 self.state.events.emit(&Event::ConfigReloaded { version });
             }
@@ -161,7 +179,138 @@ fn mark(path: &Path) -> Option<Mark> {
 
 #[cfg(test)]
 mod tests {
+    use lockgate_core::RequestId;
+    use lockgate_dialect::openai_chat::OpenAiChat;
+    use lockgate_engine::{Engine, Inbound, chat};
+    use lockgate_provider::HttpTransport;
+    use lockgate_route::Registry;
+    use lockgate_store::Memory;
+    use lockgate_testkit::{KeptEvents, KeptRecords, Noted, builder};
+
     use super::*;
+    use crate::assemble::SystemClock;
+
+    /// A gateway without a door, over a config file that can be written anew.
+    struct House {
+        folder: tempfile::TempDir,
+        engine: Engine,
+        reloader: Reloader,
+        records: Arc<KeptRecords>,
+        events: Arc<KeptEvents>,
+    }
+
+    impl House {
+        /// Everything as a start makes it.
+        fn of(config: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("lockgate.yaml");
+            std::fs::write(&file, config.replace("FOLDER", &folder.path().display().to_string())).unwrap();
+            let settings = Settings::read(Some(&file)).unwrap();
+            let (clock, registry) = (SystemClock::start(), Arc::new(Registry::default()));
+            let store: Arc<dyn KeyStore> = Arc::new(Memory::new());
+            let own = vec![builder::key(builder::KEY)];
+            let upstreams = assemble::upstreams(&settings.config, false).unwrap();
+            let table = assemble::table(1, &settings.config, upstreams, &registry);
+            let keys = assemble::keys(&*store, &own).unwrap();
+            let catalog = assemble::catalog(&settings.config).unwrap();
+            let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
+            let state = Arc::new(State {
+                snapshot: Arc::new(assemble::snapshot(table, keys, catalog)).into(),
+                registry,
+                breakers: lockgate_route::Settings::default(),
+                clock: clock.clone(),
+                events: events.clone(),
+                records: records.clone(),
+                hasher: Box::new(builder::hash),
+            });
+            let list = settings.config.catalog.file;
+            let reloader = Reloader::new(Arc::clone(&state), store, own, Some(file), list, None, None);
+            let transport = Arc::new(HttpTransport::new(lockgate_demo::Demo::default(), clock));
+            Self { folder, engine: Engine { state, transport }, reloader, records, events }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            let text = text.replace("FOLDER", &self.folder.path().display().to_string());
+            std::fs::write(self.folder.path().join(name), text).unwrap();
+        }
+
+        /// Input tokens and nano-dollars of a request, as its record has them.
+        fn ask(&self, model: &str) -> (u64, Option<i64>) {
+            let clock = &self.engine.state.clock;
+            let mut headers = http::HeaderMap::new();
+            let key = format!("Bearer {}", builder::KEY).try_into().unwrap();
+            headers.insert(http::header::AUTHORIZATION, key);
+            let inbound = Inbound {
+                id: RequestId::new(clock.wall_ms()),
+                arrived: clock.now(),
+                dialect: &OpenAiChat,
+                named: None,
+                headers,
+            };
+            let body = format!(
+                "{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}"
+            );
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let reply = runtime.block_on(chat(&self.engine, inbound, async { Ok(bytes::Bytes::from(body)) }));
+            drop(reply.unwrap());
+            let record = self.records.take().remove(0);
+            let usage = record.usage.unwrap();
+            assert!(usage.output == 0 || usage.input > 0);
+            (usage.input, record.cost.map(lockgate_core::Money::nanos))
+        }
+    }
+
+    #[test]
+    fn a_records_cost_changes_when_the_configs_price_does() {
+        const START: &str = "providers: { demo: }\n";
+        let mut house = House::of(START);
+        let (tokens, cost) = house.ask("demo/chat");
+        assert_eq!(cost, Some(0), "the demo is free");
+        // A thousand dollars per million input tokens are a million nano-dollars for one.
+        for (price, nanos) in [("1000", 1_000_000), ("0.5", 500)] {
+            let models = format!("models: {{ demo/chat: {{ prices: {{ input: {price}, output: 0 }} }} }}\n");
+            house.write("lockgate.yaml", &format!("{START}{models}"));
+            house.reloader.reload();
+            let expected = i64::try_from(tokens).unwrap() * nanos;
+            assert_eq!(house.ask("demo/chat"), (tokens, Some(expected)));
+        }
+        // A mistake leaves what is in force.
+        house.write(
+            "lockgate.yaml",
+            &format!("{START}models: {{ demo/chat: {{ prices: {{ input: free }} }} }}"),
+        );
+        house.reloader.reload();
+        assert_eq!(house.ask("demo/chat").1, Some(i64::try_from(tokens).unwrap() * 500));
+        house.write("lockgate.yaml", START);
+        house.reloader.reload();
+        assert_eq!(house.ask("demo/chat").1, Some(0));
+    }
+
+    #[test]
+    fn a_list_of_models_is_taken_over_when_its_file_changes() {
+        let list = |price: u32| {
+            format!("{{\"format\":1}}\n{{\"p\":\"mine\",\"id\":\"chat\",\"$\":{{\"in\":{price}}}}}\n")
+        };
+        let cost = |house: &House| {
+            let catalog = Arc::clone(&house.engine.state.snapshot.load().catalog);
+            let found = catalog.find("mine", "chat")?;
+            found.model.prices.standard(lockgate_catalog::Bucket::Input).map(|price| price.0)
+        };
+        let mut house = House::of("providers: { demo: }\n");
+        house.write("lockgate.yaml", "providers: { demo: }\ncatalog: { file: 'FOLDER/models.jsonl' }\n");
+        house.reloader.look();
+        let rejected = |events: &[Noted]| events.iter().any(|e| format!("{e:?}").contains("models.jsonl"));
+        assert!(rejected(&house.events.take()), "the list is not there");
+        for price in [5, 70] {
+            house.write("models.jsonl", &list(price));
+            house.reloader.look();
+            assert_eq!(cost(&house), Some(u64::from(price)));
+        }
+        house.write("models.jsonl", "{\"format\":1}\n{}\n");
+        house.reloader.look();
+        assert_eq!(cost(&house), Some(70), "a broken list leaves the old one in force");
+        assert!(rejected(&house.events.take()));
+    }
 
     #[test]
     fn sees_a_file_change_once_and_endures_its_absence() {

@@ -8,10 +8,12 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
 use lockgate_config::{Provider, ProviderType};
-use lockgate_core::upstream::{Address, Http2, Reach, StreamUsage, Timeouts};
+use lockgate_core::upstream::{Address, Http2, Paths, Reach, StreamUsage, Timeouts};
 use lockgate_core::{Quirks, Secret, Speech, Upstream};
 
-use crate::profile::{ALL, Auth, Profile, by_name};
+use crate::auth::{self, Proof};
+use crate::blanks::Blanks;
+use crate::profile::{ALL, Auth, Profile, Spoken, by_name};
 
 /// The demo provider's name.
 pub const DEMO: &str = "demo";
@@ -25,11 +27,28 @@ pub struct CompileError {
     pub what: String,
 }
 
-/// The longest answer that is read whole, where the config says nothing.
+/// What a provider's making can ask of the world.
+#[derive(Clone, Copy)]
+pub(crate) struct World<'a> {
+    /// The value of an environment variable.
+    pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    /// The content of a file.
+    pub(crate) read: &'a dyn Fn(&PathBuf) -> std::io::Result<Vec<u8>>,
+}
+
+/// Where a provider is.
+struct Site {
+    address: Address,
+    /// What stands before the paths of dialects that are not behind the address' own prefix; `None` where the
+    /// address is the user's own, and one cannot tell.
+    root: Option<String>,
+}
+
+/// The longest answer of the demo provider that is read whole.
 const MAX_ANSWER: usize = 32 << 20;
 
 /// The upstream of a provider in the config. `env` finds the key of a built-in provider that has none in the config;
-/// `read` reads certificate files.
+/// `read` reads certificate and credential files.
 ///
 /// # Errors
 /// What is wrong with it, in words for whoever wrote the config.
@@ -41,6 +60,8 @@ pub fn compile(
     let fail = |what: String| CompileError { provider: provider.name.clone(), what };
     let profile = match &provider.kind {
         ProviderType::OpenAiCompatible => &Profile::OPENAI_COMPATIBLE,
+        ProviderType::AnthropicCompatible => &Profile::ANTHROPIC_COMPATIBLE,
+        ProviderType::GeminiCompatible => &Profile::GEMINI_COMPATIBLE,
         ProviderType::BuiltIn(name) if name == DEMO => {
             return Ok(Upstream { name: provider.name.as_str().into(), ..demo() });
         }
@@ -48,63 +69,68 @@ pub fn compile(
             by_name(name).ok_or_else(|| fail(format!("there is no built-in provider \"{name}\"")))?
         }
     };
-    let key = provider.api_key.clone().or_else(|| {
-        // An address of the user's own must not be sent the key of another place.
-        let own_place = provider.base_url.is_some();
-        if own_place { None } else { key_from(profile, env) }
-    });
-    if key.is_none() && !profile.keyless && provider.base_url.is_none() && provider.headers.is_empty() {
-        return Err(fail(format!(
-            "no api_key: set it, or one of {} in the environment",
-            profile.env.join(", ")
-        )));
+    upstream(provider, profile, World { env, read }).map_err(fail)
+}
+
+/// The built-in providers whose key or credentials are in the environment, in the order of their names. One whose
+/// environment is not complete (a key, but no region) is left out.
+pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
+    ALL.iter()
+        .filter(|profile| profile.auth.is_cloud() || key_from(profile, env).is_some())
+        .filter_map(|profile| {
+            compile(&Provider::built_in(profile.name), env, &|path| std::fs::read(path)).ok()
+        })
+        .collect()
+}
+
+/// The demo provider.
+pub fn demo() -> Upstream {
+    Upstream {
+        name: DEMO.into(),
+        catalog: DEMO.into(),
+        speaks: vec![Arc::new(Speech::plain(Spoken::CHAT.dialect))],
+        reach: Reach::Demo,
+        timeouts: Timeouts::default(),
+        max_answer: MAX_ANSWER,
+        models: lockgate_demo::Demo::models().map(Arc::from).collect(),
+        claims: &[],
     }
-    let base = provider.base_url.as_ref().map_or(profile.base_url, |url| url.as_str());
-    let mut address = address(base).ok_or_else(|| fail(format!("\"{base}\" is not an address")))?;
-    address.http2 = match provider.http2 {
+}
+
+fn upstream(provider: &Provider, profile: &'static Profile, world: World<'_>) -> Result<Upstream, String> {
+    let mut blanks = Blanks::of(profile, provider, world.env)?;
+    let ca: Option<Arc<[u8]>> = match &provider.tls.ca {
+        Some(path) => {
+            Some((world.read)(path).map_err(|error| format!("{}: {error}", path.display()))?.into())
+        }
+        None => None,
+    };
+    let proof = auth::proof(provider, profile, &mut blanks, world, ca.as_ref())?;
+    let mut site = site(provider, profile, &blanks)?;
+    site.address.http2 = match provider.http2 {
         lockgate_config::Http2::Auto => Http2::Auto,
         lockgate_config::Http2::Never => Http2::Never,
         lockgate_config::Http2::Always => Http2::Always,
     };
-    address.insecure = provider.tls.insecure;
-    if let Some(path) = &provider.tls.ca {
-        let pem = read(path).map_err(|error| fail(format!("{}: {error}", path.display())))?;
-        address.ca = Some(pem.into());
+    site.address.insecure = provider.tls.insecure;
+    site.address.ca = ca;
+    let mut speaks = Vec::new();
+    for spoken in profile.speaks {
+        if let Some(paths) = paths(spoken, &site, &blanks)? {
+            speaks.push(Arc::new(speech(spoken, paths, provider, profile, &proof)?));
+        }
     }
-    let mut headers = credentials(profile.auth, key.as_ref())
-        .ok_or_else(|| fail("api_key has characters that no header can carry".into()))?;
-    for (name, value) in provider.headers.iter() {
-        let value = sensitive(value.expose())
-            .ok_or_else(|| fail(format!("the header {name} has characters that no header can carry")))?;
-        headers.insert(name.clone(), value);
+    if speaks.is_empty() && !profile.speaks.is_empty() {
+        return Err("base_url must be without a path here: the paths of this type begin at its root".into());
     }
-    let all = |own: &[String], profile: &[&str]| -> Vec<String> {
-        profile.iter().map(|s| (*s).to_owned()).chain(own.iter().cloned()).collect()
-    };
-    let renames = profile.rename.iter().copied().chain(provider.rename.iter());
-    let speech = Speech {
-        headers,
-        quirks: Quirks {
-            stream_usage: match provider.stream_usage {
-                lockgate_config::StreamUsage::Auto => profile.stream_usage,
-                lockgate_config::StreamUsage::Ask => StreamUsage::Ask,
-                lockgate_config::StreamUsage::Always => StreamUsage::Always,
-                lockgate_config::StreamUsage::Never => StreamUsage::Never,
-            },
-            drop: all(&provider.drop, profile.drop),
-            rename: renames.map(|(from, to)| (from.to_owned(), to.to_owned())).collect(),
-            add: Vec::new(),
-        },
-        ..Speech::plain(profile.dialect)
-    };
     Ok(Upstream {
         name: provider.name.as_str().into(),
         catalog: match &provider.kind {
-            ProviderType::BuiltIn(name) => name.as_str().into(),
-            ProviderType::OpenAiCompatible => provider.name.as_str().into(),
+            ProviderType::BuiltIn(name) => profile.catalog.unwrap_or(name).into(),
+            _ => provider.name.as_str().into(),
         },
-        speaks: vec![Arc::new(speech)],
-        reach: Reach::Network(Box::new(address)),
+        speaks,
+        reach: Reach::Network(Box::new(site.address)),
         timeouts: Timeouts {
             connect: provider.timeouts.connect,
             first_byte: provider.timeouts.first_byte,
@@ -117,60 +143,108 @@ pub fn compile(
     })
 }
 
-/// The built-in providers whose key is in the environment, in the order of their names.
-pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
-    ALL.iter()
-        .filter_map(|profile| {
-            let headers = credentials(profile.auth, Some(&key_from(profile, env)?))?;
-            let speech = Speech {
-                headers,
-                quirks: Quirks {
-                    stream_usage: profile.stream_usage,
-                    drop: profile.drop.iter().map(|s| (*s).to_owned()).collect(),
-                    rename: profile.rename.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
-                    add: Vec::new(),
-                },
-                ..Speech::plain(profile.dialect)
-            };
-            Some(Upstream {
-                name: profile.name.into(),
-                catalog: profile.name.into(),
-                speaks: vec![Arc::new(speech)],
-                reach: Reach::Network(Box::new(address(profile.base_url)?)),
-                timeouts: Timeouts::default(),
-                max_answer: MAX_ANSWER,
-                models: Vec::new(),
-                claims: profile.claims,
-            })
-        })
-        .collect()
+fn site(provider: &Provider, profile: &Profile, blanks: &Blanks) -> Result<Site, String> {
+    let region = blanks.get("region").unwrap_or_default();
+    let special = profile.elsewhere.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
+        Some(start) => region.starts_with(start),
+        None => region == *pattern,
+    });
+    let template = special.map_or(profile.base_url, |(_, url)| url);
+    let Some(own) = &provider.base_url else {
+        let url = blanks.fill(template)?;
+        let address = address(&url).ok_or_else(|| format!("\"{url}\" is not an address"))?;
+        return Ok(Site { address, root: Some(String::new()) });
+    };
+    let address = address(own.as_str()).ok_or_else(|| format!("\"{own}\" is not an address"))?;
+    let usual = template.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+    let root = match usual {
+        Some(path) => blanks.fill(&format!("/{path}")).ok().and_then(|path| {
+            let root = address.prefix.strip_suffix(path.as_str())?;
+            Some(root.to_owned())
+        }),
+        None => address.prefix.is_empty().then(String::new),
+    };
+    Ok(Site { address, root })
 }
 
-/// The demo provider.
-pub fn demo() -> Upstream {
-    Upstream {
-        name: DEMO.into(),
-        catalog: DEMO.into(),
-        speaks: vec![Arc::new(Speech::plain(Profile::OPENAI_COMPATIBLE.dialect))],
-        reach: Reach::Demo,
-        timeouts: Timeouts::default(),
-        max_answer: MAX_ANSWER,
-        models: lockgate_demo::Demo::models().map(Arc::from).collect(),
-        claims: &[],
+/// Where the calls of a dialect go; `None` when one cannot tell.
+fn paths(spoken: &Spoken, site: &Site, blanks: &Blanks) -> Result<Option<Paths>, String> {
+    let prefix = match (spoken.at, &site.root) {
+        (None, _) => None,
+        (Some(at), Some(root)) => Some(format!("{root}{}", blanks.fill(at)?)),
+        (Some(_), None) => return Ok(None),
+    };
+    let [whole, stream] = match spoken.paths {
+        Some(paths) => paths.map(|path| Some(path.to_owned())),
+        None => [None, None],
+    };
+    Ok(Some(Paths { prefix, whole, stream }))
+}
+
+fn speech(
+    spoken: &Spoken,
+    paths: Paths,
+    provider: &Provider,
+    profile: &Profile,
+    proof: &Proof,
+) -> Result<Speech, String> {
+    let mut headers = HeaderMap::new();
+    let mut signer = None;
+    match proof {
+        Proof::Nothing => {}
+        Proof::Key(key) => {
+            let (name, value) = credential(spoken.auth.unwrap_or(profile.auth), key)
+                .ok_or("api_key has characters that no header can carry")?;
+            headers.insert(name, value);
+        }
+        Proof::Signer(known) => signer = Some(Arc::clone(known)),
     }
+    for (name, value) in spoken.headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    for (name, value) in provider.headers.iter() {
+        let value = sensitive(value.expose())
+            .ok_or_else(|| format!("the header {name} has characters that no header can carry"))?;
+        if *name == AUTHORIZATION {
+            signer = None;
+        }
+        headers.insert(name.clone(), value);
+    }
+    let asked = matches!(spoken.dialect, "openai.chat" | "openai.completions");
+    let owned = |(from, to): (&str, &str)| (from.to_owned(), to.to_owned());
+    Ok(Speech {
+        dialect: spoken.dialect,
+        models: spoken.models.iter().map(|model| (*model).to_owned()).collect(),
+        paths,
+        headers,
+        signer,
+        quirks: Quirks {
+            stream_usage: match provider.stream_usage {
+                lockgate_config::StreamUsage::Ask if asked => StreamUsage::Ask,
+                lockgate_config::StreamUsage::Always if asked => StreamUsage::Always,
+                lockgate_config::StreamUsage::Never if asked => StreamUsage::Never,
+                _ => spoken.stream_usage,
+            },
+            drop: spoken
+                .drop
+                .iter()
+                .map(|name| (*name).to_owned())
+                .chain(provider.drop.iter().cloned())
+                .collect(),
+            rename: spoken.rename.iter().copied().chain(provider.rename.iter()).map(owned).collect(),
+            add: spoken.add.iter().copied().map(owned).collect(),
+        },
+    })
 }
 
-fn key_from(profile: &Profile, env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
-    profile
-        .env
-        .iter()
-        .find_map(|name| env(name))
-        .map(|key| key.trim().to_owned())
-        .filter(|key| !key.is_empty())
-        .map(Secret::new)
+/// The key of a profile in the environment.
+pub(crate) fn key_from(profile: &Profile, env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+    let keys = profile.env.iter().filter_map(|name| env(name)).map(|key| key.trim().to_owned());
+    keys.into_iter().find(|key| !key.is_empty()).map(Secret::new)
 }
 
-fn address(url: &str) -> Option<Address> {
+/// The place that a URL names: `http` or `https`, and no user in it.
+pub(crate) fn address(url: &str) -> Option<Address> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme().filter(|s| **s == Scheme::HTTP || **s == Scheme::HTTPS)?.clone();
     let authority: Authority = uri.authority().filter(|a| !a.as_str().contains('@'))?.clone();
@@ -178,18 +252,17 @@ fn address(url: &str) -> Option<Address> {
     Some(Address { scheme, authority, prefix, http2: Http2::Auto, ca: None, insecure: false })
 }
 
-fn credentials(auth: Auth, key: Option<&Secret>) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = key {
-        match auth {
-            Auth::Bearer => headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", key.expose()))?),
-            Auth::Header(name) => headers.insert(HeaderName::from_static(name), sensitive(key.expose())?),
-        };
-    }
-    Some(headers)
+fn credential(auth: Auth, key: &Secret) -> Option<(HeaderName, HeaderValue)> {
+    Some(match auth {
+        Auth::Bearer | Auth::Aws(_) | Auth::Google => {
+            (AUTHORIZATION, sensitive(&format!("Bearer {}", key.expose()))?)
+        }
+        Auth::Header(name) => (HeaderName::from_static(name), sensitive(key.expose())?),
+    })
 }
 
-fn sensitive(text: &str) -> Option<HeaderValue> {
+/// A header value that is not shown.
+pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
@@ -204,46 +277,4 @@ impl fmt::Display for CompileError {
 impl std::error::Error for CompileError {}
 
 #[cfg(test)]
-mod tests {
-    use lockgate_config::{Known, load};
-
-    use super::*;
-
-    fn compiled(yaml: &str, env: &[(&str, &str)]) -> Result<Upstream, String> {
-        let names: Vec<&str> = ALL.iter().map(|p| p.name).chain([DEMO]).collect();
-        let (config, found) = load(yaml, &|_| None, &Known { providers: &names });
-        let config = config.unwrap_or_else(|| panic!("{found:?}"));
-        let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        compile(&config.providers[0], &env, &|_| Ok(Vec::new())).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_users_own_provider_needs_only_config() {
-        let own = compiled(
-            "providers: {mine: {type: openai-compatible, base_url: 'http://127.0.0.1:8000/v1/', models: [a], drop: [seed]}}",
-            &[("OPENAI_API_KEY", "sk-elsewhere")],
-        )
-        .unwrap();
-        let Reach::Network(address) = &own.reach else { panic!("not on the network") };
-        assert_eq!((address.authority.as_str(), address.prefix.as_str()), ("127.0.0.1:8000", "/v1"));
-        assert!(own.speaks[0].headers.is_empty());
-        assert_eq!(own.speaks[0].quirks.drop, ["seed"]);
-    }
-
-    #[test]
-    fn a_key_from_the_environment_goes_only_to_its_own_place() {
-        let env = [("OPENAI_API_KEY", "sk-live-1")];
-        let built_in = compiled("providers: {openai: {}}", &env).unwrap();
-        assert_eq!(built_in.speaks[0].headers[AUTHORIZATION], "Bearer sk-live-1");
-        let moved = compiled("providers: {openai: {base_url: 'http://10.0.0.1/v1'}}", &env).unwrap();
-        assert!(moved.speaks[0].headers.is_empty());
-        assert!(compiled("providers: {openai: {}}", &[]).unwrap_err().contains("OPENAI_API_KEY"));
-        assert!(compiled("providers: {ollama: {}}", &[]).is_ok());
-    }
-
-    #[test]
-    fn a_credential_cannot_be_printed() {
-        let upstream = compiled("providers: {groq: {api_key: gsk-hidden}}", &[]).unwrap();
-        assert!(!format!("{upstream:?} {:?}", upstream.speaks[0].headers).contains("gsk-hidden"));
-    }
-}
+mod tests;

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use lockgate_core::{Candidate, Error, Kind, Payload, RequestId, Retry, Verbatim};
+use lockgate_core::{Candidate, Error, Fault, Kind, Payload, RequestId, Retry, Verbatim};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Longer messages of a provider are cut in the log.
 const MAX_DETAIL: usize = 2_000;
+/// Longer messages of a provider are cut for the client.
+const MAX_SHOWN: usize = 170;
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -40,7 +42,7 @@ struct Told {
     code: Option<Value>,
 }
 
-pub(super) fn write(error: &Error, id: RequestId) -> Bytes {
+pub(crate) fn write(error: &Error, id: RequestId) -> Bytes {
     let id = id.text();
     let envelope = Envelope {
         error: Body {
@@ -57,7 +59,7 @@ pub(super) fn write(error: &Error, id: RequestId) -> Bytes {
     serde_json::to_vec(&envelope).unwrap_or_default().into()
 }
 
-pub(super) fn event(error: &Error, id: RequestId) -> Bytes {
+pub(crate) fn event(error: &Error, id: RequestId) -> Bytes {
     let mut event = b"data: ".to_vec();
     event.extend_from_slice(&write(error, id));
     event.extend_from_slice(b"\n\n");
@@ -85,7 +87,7 @@ const fn native_type(kind: Kind) -> &'static str {
 }
 
 /// What an answer other than 2xx means.
-pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
+pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
     let payload = Payload::parse(body.clone()).ok();
     let told = payload.as_ref().map(told).unwrap_or_default();
     let error = worded(classify(status.as_u16(), &told), status.as_u16(), &told, body)
@@ -102,7 +104,7 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Err
 }
 
 /// The error that a provider put into an answer that began well.
-pub(super) fn in_answer(payload: &Payload) -> Error {
+pub(crate) fn in_answer(payload: &Payload) -> Error {
     let told = told(payload);
     let status = ["code", "status", "status_code"]
         .iter()
@@ -124,7 +126,24 @@ fn worded(kind: Kind, status: u16, told: &Told, body: &[u8]) -> Error {
         None => String::from_utf8_lossy(&body[..body.len().min(MAX_DETAIL)]).into_owned(),
     };
     let text: String = text.chars().take(MAX_DETAIL).collect();
-    Error::upstream(kind, format!("The provider answered with {}.", meaning(kind, status))).detail(text)
+    let public = match &told.message {
+        Some(Value::String(text)) if kind.fault() == Fault::Caller => shown(text),
+        _ => None,
+    };
+    let public = public.unwrap_or_else(|| format!("The provider answered with {}.", meaning(kind, status)));
+    Error::upstream(kind, public).detail(text)
+}
+
+/// What a provider says of a request that it does not accept: the client can do nothing without it. Short, plain, and
+/// nothing that could be a credential.
+fn shown(text: &str) -> Option<String> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\n');
+    let secret = ["sk-", "Bearer", "bearer", "key"].iter().any(|word| text.contains(word));
+    if !plain || secret {
+        return None;
+    }
+    let cut: String = text.chars().map(|c| if c == '\n' { ' ' } else { c }).take(MAX_SHOWN).collect();
+    Some(format!("The provider answered: {cut}"))
 }
 
 fn meaning(kind: Kind, status: u16) -> String {
@@ -226,6 +245,23 @@ mod tests {
         assert!(!error.public().contains("secret"));
         let error = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), &Bytes::from_static(b"{\"error\":{}}"));
         assert_eq!(error.own_answer().unwrap().body, &b"{\"error\":{}}"[..]);
+    }
+
+    #[test]
+    fn a_client_reads_why_its_request_was_not_accepted_and_no_secret() {
+        let public = |status: u16, body: &'static str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            read(status, &HeaderMap::new(), &Bytes::from_static(body.as_bytes())).public().to_owned()
+        };
+        let said = public(400, r#"{"error":{"message":"temperature must be at most 2"}}"#);
+        assert_eq!(said, "The provider answered: temperature must be at most 2");
+        for (status, body) in [
+            (401, r#"{"error":{"message":"Incorrect API key"}}"#),
+            (429, r#"{"error":{"message":"Limit of organization org-7"}}"#),
+            (400, r#"{"error":{"message":"bad sk-7"}}"#),
+        ] {
+            assert!(public(status, body).starts_with("The provider answered with an error"), "{body}");
+        }
     }
 
     #[test]

@@ -1,9 +1,19 @@
 //! OpenAI chat completions: `POST /v1/chat/completions`.
 
-mod error;
-mod request;
-mod response;
-mod stream;
+mod content;
+pub(crate) mod error;
+pub(crate) mod finish;
+mod flavour;
+mod ids;
+pub(crate) mod json;
+mod media;
+pub(crate) mod members;
+mod reasoning;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use std::borrow::Cow;
@@ -13,7 +23,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Usage};
 
-use crate::{Dialect, Hub, Meter, Named, Prepared, Turn};
+use crate::neutral::{Reply, Request};
+use crate::seal::Origin;
+use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +49,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {
-        None
+        Some(&Self)
     }
 
     fn peek(&self, body: Bytes, _: Option<Named<'_>>) -> Result<Turn, Error> {
@@ -66,5 +78,36 @@ impl Dialect for OpenAiChat {
 
     fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
         error::event(error, id)
+    }
+}
+
+impl Hub for OpenAiChat {
+    fn read_request(&self, turn: &Turn) -> Result<Request, Error> {
+        request::read::read(turn)
+    }
+
+    fn write_request(
+        &self,
+        request: &Request,
+        target: &Target<'_>,
+        losses: &mut Losses,
+    ) -> Result<Bytes, Error> {
+        request::write::write(request, target, losses)
+    }
+
+    fn read_reply(&self, body: &Bytes, origin: &Origin) -> Result<Reply, Error> {
+        response::read::read(body, origin)
+    }
+
+    fn write_reply(&self, reply: &Reply, asked: &Turn, losses: &mut Losses) -> Bytes {
+        response::write::write(reply, asked, losses)
+    }
+
+    fn decoder(&self, origin: &Origin) -> Box<dyn Decoder> {
+        Box::new(stream::decoder::ChatDecoder::new(origin))
+    }
+
+    fn encoder(&self, asked: &Turn) -> Box<dyn Encoder> {
+        Box::new(stream::encoder::ChatEncoder::new(asked))
     }
 }

@@ -1,5 +1,11 @@
 //! Requests: peek into them, and prepare them for a provider.
 
+mod content;
+mod messages;
+pub(crate) mod read;
+mod tools;
+pub(crate) mod write;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,34 +17,49 @@ use crate::{Prepared, Turn};
 /// Longer names are no models.
 const MAX_MODEL: usize = 256;
 
-pub(super) fn peek(body: Bytes) -> Result<Turn, Error> {
+pub(crate) fn peek(body: Bytes) -> Result<Turn, Error> {
     let payload = Payload::parse(body)
         .map_err(|why| Error::client(Kind::InvalidRequest, format!("Invalid JSON: {why}.")))?;
-    let model: Arc<str> = match payload.text("model") {
-        Some(model) if !model.is_empty() && model.len() <= MAX_MODEL => model.as_ref().into(),
-        Some(_) => return Err(invalid("model", "\"model\" must have 1 to 256 bytes.")),
-        None if payload.has("model") => return Err(invalid("model", "\"model\" must be a string.")),
-        None => {
-            return Err(invalid(
-                "model",
-                "\"model\" is missing: name a route, \"provider/model\" or a model; GET /v1/models lists them.",
-            ));
-        }
-    };
+    let model = model_of(&payload)?;
     if !payload.get("messages").is_some_and(|messages| messages.starts_with(b"[")) {
         return Err(invalid("messages", "\"messages\" must be an array of messages."));
     }
+    let (stream, usage_asked) = stream_of(&payload)?;
+    let prompt_bytes = payload.get("messages").map_or(0, |messages| messages.len() as u64);
+    Ok(Turn { payload, model, stream, usage_asked, prompt_bytes })
+}
+
+/// The model that a body names.
+///
+/// # Errors
+/// A caller's error when it names none.
+pub(crate) fn model_of(payload: &Payload) -> Result<Arc<str>, Error> {
+    match payload.text("model") {
+        Some(model) if !model.is_empty() && model.len() <= MAX_MODEL => Ok(model.as_ref().into()),
+        Some(_) => Err(invalid("model", "\"model\" must have 1 to 256 bytes.")),
+        None if payload.has("model") => Err(invalid("model", "\"model\" must be a string.")),
+        None => Err(invalid(
+            "model",
+            "\"model\" is missing: name a route, \"provider/model\" or a model; GET /v1/models lists them.",
+        )),
+    }
+}
+
+/// Whether a stream is asked for, and usage in it.
+///
+/// # Errors
+/// A caller's error when a member of these has a wrong type.
+pub(crate) fn stream_of(payload: &Payload) -> Result<(bool, bool), Error> {
     let stream = match payload.get("stream") {
         None | Some(b"null" | b"false") => false,
         Some(b"true") => true,
         Some(_) => return Err(invalid("stream", "\"stream\" must be true or false.")),
     };
-    let usage_asked = stream && options(&payload)?.is_some_and(|o| o.flag("include_usage") == Some(true));
-    let prompt_bytes = payload.get("messages").map_or(0, |messages| messages.len() as u64);
-    Ok(Turn { payload, model, stream, usage_asked, prompt_bytes })
+    let asked = stream && options(payload)?.is_some_and(|o| o.flag("include_usage") == Some(true));
+    Ok((stream, asked))
 }
 
-pub(super) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
+pub(crate) fn prepare(turn: &Turn, model: &str, quirks: &Quirks) -> Prepared {
     let mut splice = turn.payload.splice();
     if *turn.model != *model {
         splice = splice.set_text("model", model);

@@ -1,5 +1,8 @@
 //! Whole answers.
 
+pub(crate) mod read;
+pub(crate) mod write;
+
 use bytes::Bytes;
 use lockgate_core::{Error, Kind, Payload, Usage};
 
@@ -7,7 +10,7 @@ use super::error;
 use super::wire::WireUsage;
 
 /// An answer is a JSON object with `choices`; a provider's error in a 200 is still an error.
-pub(super) fn whole(body: &Bytes) -> Result<Option<Usage>, Error> {
+pub(crate) fn whole(body: &Bytes) -> Result<Option<Usage>, Error> {
     let payload = Payload::parse(body.clone()).map_err(|why| {
         Error::upstream(Kind::UpstreamBadAnswer, "The provider's answer is not valid JSON.")
             .detail(why.to_string())

@@ -3,6 +3,10 @@
 //! In JSON a quote inside text is always escaped, so the bytes `"name"` followed by a colon can only be the name of a
 //! member. That makes a search a sound first look; only what it finds is parsed.
 
+pub(crate) mod decoder;
+pub(crate) mod encoder;
+mod queue;
+
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -21,8 +25,13 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"fini
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"content\""));
 
+static BARE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"text\""));
+
+/// Reads beside a stream of chat or text completions.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChatMeter {
+pub(crate) struct ChatMeter {
+    /// The text stands in `text`, as in text completions.
+    bare: bool,
     usage: Option<Usage>,
     /// How many choices were asked for.
     choices: u64,
@@ -84,7 +93,7 @@ impl Meter for ChatMeter {
         if FINISH.find_iter(data).any(|at| is_set(&data[at + FINISH.needle().len()..])) {
             self.note_finish(data);
         }
-        self.content_bytes += text_bytes(data);
+        self.content_bytes += text_bytes(data, if self.bare { &BARE } else { &TEXT });
         let usage_only = found(&USAGE, data) && self.note_usage(data);
         if usage_only {
             return Note::UsageOnly;
@@ -124,8 +133,13 @@ impl Meter for ChatMeter {
 
 impl ChatMeter {
     /// A meter for an answer of so many choices.
-    pub(super) fn new(choices: u64) -> Self {
+    pub(crate) fn new(choices: u64) -> Self {
         Self { choices: choices.max(1), ..Self::default() }
+    }
+
+    /// The same for text completions.
+    pub(crate) fn of_text(choices: u64) -> Self {
+        Self { bare: true, ..Self::new(choices) }
     }
 
     fn note_finish(&mut self, data: &[u8]) {
@@ -169,10 +183,10 @@ fn is_set(rest: &[u8]) -> bool {
         .is_some_and(|value| !value.trim_ascii_start().starts_with(b"null"))
 }
 
-/// The length of the text in a chunk's first `content`, escapes and all.
-fn text_bytes(data: &[u8]) -> u64 {
-    let Some(at) = TEXT.find(data) else { return 0 };
-    let rest = data[at + TEXT.needle().len()..].trim_ascii_start();
+/// The length of the text in a chunk's first member of this name, escapes and all.
+fn text_bytes(data: &[u8], name: &Finder<'_>) -> u64 {
+    let Some(at) = name.find(data) else { return 0 };
+    let rest = data[at + name.needle().len()..].trim_ascii_start();
     let Some(text) = rest.strip_prefix(b":").and_then(|r| r.trim_ascii_start().strip_prefix(b"\"")) else {
         return 0;
     };

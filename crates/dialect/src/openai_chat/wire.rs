@@ -3,6 +3,8 @@
 use lockgate_core::Usage;
 use serde::{Deserialize, Serialize};
 
+use super::json::Object;
+
 /// `usage` of an answer, with the names that OpenAI's own and compatible providers use.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -24,6 +26,27 @@ pub struct WireUsage {
     cache_creation_input_tokens: Option<u64>,
     /// GitHub Copilot, Perplexity.
     reasoning_tokens: Option<u64>,
+    /// Gateways in front of Anthropic: the writes by how long they are kept.
+    cache_creation: Option<CacheCreation>,
+    /// OpenRouter, and gateways in front of Anthropic.
+    #[serde(alias = "server_tool_use")]
+    server_tool_use_details: Option<ServerTools>,
+    /// Perplexity.
+    num_search_queries: Option<u64>,
+    /// xAI: sources of a search, charged one by one.
+    num_sources_used: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct CacheCreation {
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    web_search_requests: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,6 +56,7 @@ struct PromptDetails {
     /// OpenRouter.
     cache_write_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -40,7 +64,15 @@ struct PromptDetails {
 struct CompletionDetails {
     reasoning_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
+
+/// A larger number is no count but a mistake: it is more than JSON readers of other languages keep exactly.
+const MOST: u64 = 1 << 53;
+
+/// `usage` of an answer, as clients read it: every part is in its whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report<'a>(&'a Usage);
 
 /// A model in the list of `/v1/models`.
 #[derive(Clone, Debug, Serialize)]
@@ -80,6 +112,9 @@ impl WireUsage {
             return None;
         }
         let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+        if [prompt, completion, self.total_tokens.unwrap_or(0)].iter().any(|count| *count > MOST) {
+            return None;
+        }
         let input = self.prompt_tokens_details.clone().unwrap_or_default();
         let output = self.completion_tokens_details.clone().unwrap_or_default();
 
@@ -97,8 +132,11 @@ impl WireUsage {
         let cache_write = input.cache_write_tokens.or(self.cache_creation_input_tokens).unwrap_or(0);
         let mut fresh = prompt;
         let cache_read = carve(prompt, &mut fresh, cache_read);
-        let cache_write = carve(prompt, &mut fresh, cache_write);
+        let hour = self.cache_creation.clone().unwrap_or_default().ephemeral_1h_input_tokens.unwrap_or(0);
+        let cache_write_1h = carve(prompt, &mut fresh, hour);
+        let cache_write = carve(prompt, &mut fresh, cache_write.saturating_sub(hour));
         let audio_input = carve(prompt, &mut fresh, input.audio_tokens.unwrap_or(0));
+        let image_input = carve(prompt, &mut fresh, input.image_tokens.unwrap_or(0));
 
         let named = output.reasoning_tokens.or(self.reasoning_tokens).unwrap_or(0);
         let beyond = self.total_tokens.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
@@ -106,16 +144,73 @@ impl WireUsage {
         let mut visible = completion;
         let reasoning = carve(completion, &mut visible, within).saturating_add(beyond);
         let audio_output = carve(completion, &mut visible, output.audio_tokens.unwrap_or(0));
-        Some(Usage {
+        let image_output = carve(completion, &mut visible, output.image_tokens.unwrap_or(0));
+        let searches = self.server_tool_use_details.clone().unwrap_or_default().web_search_requests;
+        let usage = Usage {
             input: fresh,
             cache_read,
             cache_write,
+            cache_write_1h,
             audio_input,
+            image_input,
             output: visible,
             reasoning,
             audio_output,
+            image_output,
+            searches: searches.or(self.num_search_queries).or(self.num_sources_used).unwrap_or(0),
             ..Usage::default()
-        })
+        };
+        usage.counts().iter().all(|count| *count <= MOST).then_some(usage)
+    }
+}
+
+// === impl Report ===
+
+impl<'a> Report<'a> {
+    /// The report of a usage.
+    pub(crate) const fn of(usage: &'a Usage) -> Self {
+        Self(usage)
+    }
+
+    /// Writes it.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let Self(usage) = self;
+        let (input, output) = (usage.input_total(), usage.output_total());
+        let written = usage.cache_write.saturating_add(usage.cache_write_1h);
+        let mut report = Object::open(out);
+        report.show("prompt_tokens", input);
+        report.show("completion_tokens", output);
+        report.show("total_tokens", input.saturating_add(output));
+        let mut details = Object::open(report.member("prompt_tokens_details"));
+        details.show("cached_tokens", usage.cache_read);
+        details.show("audio_tokens", usage.audio_input);
+        for (name, count) in [("cache_write_tokens", written), ("image_tokens", usage.image_input)] {
+            if count > 0 {
+                details.show(name, count);
+            }
+        }
+        details.close();
+        let mut details = Object::open(report.member("completion_tokens_details"));
+        details.show("reasoning_tokens", usage.reasoning);
+        details.show("audio_tokens", usage.audio_output);
+        details.raw("accepted_prediction_tokens", "0");
+        details.raw("rejected_prediction_tokens", "0");
+        if usage.image_output > 0 {
+            details.show("image_tokens", usage.image_output);
+        }
+        details.close();
+        if usage.cache_write_1h > 0 {
+            let mut creation = Object::open(report.member("cache_creation"));
+            creation.show("ephemeral_5m_input_tokens", usage.cache_write);
+            creation.show("ephemeral_1h_input_tokens", usage.cache_write_1h);
+            creation.close();
+        }
+        if usage.searches > 0 {
+            let mut tools = Object::open(report.member("server_tool_use_details"));
+            tools.show("web_search_requests", usage.searches);
+            tools.close();
+        }
+        report.close();
     }
 }
 
@@ -176,6 +271,33 @@ mod tests {
         );
         assert_eq!((cached_audio.cache_read, cached_audio.audio_input, cached_audio.input), (80, 20, 0));
         assert_eq!((cached_audio.input_total(), cached_audio.output_total()), (100, 4));
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let usage = Usage {
+            input: 3,
+            cache_read: 50,
+            cache_write: 7,
+            cache_write_1h: 11,
+            audio_input: 2,
+            image_input: 5,
+            output: 4,
+            reasoning: 13,
+            audio_output: 1,
+            image_output: 6,
+            searches: 2,
+            ..Usage::default()
+        };
+        let mut out = Vec::new();
+        Report::of(&usage).write(&mut out);
+        assert_eq!(buckets(std::str::from_utf8(&out).unwrap()), usage);
+    }
+
+    #[test]
+    fn a_count_beyond_all_sense_is_no_report() {
+        let json = r#"{"prompt_tokens":9007199254740993,"completion_tokens":1}"#;
+        assert_eq!(serde_json::from_str::<WireUsage>(json).unwrap().buckets(), None);
     }
 
     #[test]

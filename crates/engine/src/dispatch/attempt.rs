@@ -41,7 +41,8 @@ pub(super) async fn attempt(
     let speech = upstream.speech(ask.dialect.name(), model).ok_or_else(|| unsent(unserved(endpoint)))?;
     let Outbound { dialect, prepared, headers, mut losses, crossing } =
         Outbound::new(ask, speech, &endpoint.target).map_err(unsent)?;
-    for name in prepared.dropped {
+    // Where the path names the model, the body need not.
+    for name in prepared.dropped.into_iter().filter(|name| name != "model") {
         losses.lose(name, "the provider does not take it");
     }
     let (prefix, path) = outbound::path(dialect, speech, model, turn.stream);

@@ -10,7 +10,7 @@ use lockgate_core::record::Target;
 use lockgate_core::{Error, Kind, Retry, Speech};
 use lockgate_dialect::neutral::Reply;
 use lockgate_dialect::seal::{self, Origin};
-use lockgate_dialect::{Dialect, Hub, Losses, Named, Prepared, Turn};
+use lockgate_dialect::{Dialect, Framing, Hub, Losses, Named, Prepared, Turn};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::relay::Transcode;
@@ -75,7 +75,14 @@ impl Outbound {
     /// be able to take it.
     pub(crate) fn new(ask: &Ask<'_>, speech: &Speech, target: &Target) -> Result<Self, Error> {
         let turn = &*ask.turn;
-        let same = speech.dialect == ask.dialect.name();
+        // In a path these would climb.
+        if matches!(&*target.model, "." | "..") {
+            let text = "\".\" and \"..\" are no names of models.";
+            return Err(Error::client(Kind::ModelNotFound, text).param("model"));
+        }
+        // The tee reads text events; a stream in frames is taken apart and put together again.
+        let passes = ask.dialect.framing() == Framing::Sse || !turn.stream;
+        let same = speech.dialect == ask.dialect.name() && passes;
         // A state that the gateway has wrapped must be unwrapped, or left out where it is another's.
         if same && !seal::may_hold(turn.payload.bytes()) {
             return Ok(Self {
@@ -96,9 +103,11 @@ impl Outbound {
             stream: turn.stream,
         };
         let mut losses = Losses::default();
-        let body = from
-            .write_request(&to.read_request(turn)?, &place, &mut losses)
-            .map_err(|e| e.retry(Retry::Elsewhere))?;
+        let request = to.read_request(turn)?;
+        let body = request
+            .may_go_to(speech.dialect)
+            .and_then(|()| from.write_request(&request, &place, &mut losses))
+            .map_err(|error| error.retry(Retry::Elsewhere))?;
         if ask.strict && !losses.is_empty() {
             return Err(refused(&losses, target));
         }

@@ -7,6 +7,7 @@ use lockgate_server::Certificates;
 use serde::Serialize;
 
 use super::Context;
+use crate::catalogue::{self, Doubt};
 use crate::exit::{Failure, Outcome};
 use crate::settings::{Settings, diagnose};
 use crate::terminal::{say, say_json};
@@ -95,6 +96,18 @@ fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
             report.mistake(&format!("providers.{}", error.provider), error.what);
         }
     }
+    match catalogue::in_force(&settings.config) {
+        Ok(catalog) => {
+            for doubt in catalogue::doubts(&settings.config, &catalog) {
+                report.doubt(file, &doubt);
+            }
+        }
+        Err(wrong) => {
+            for line in wrong {
+                report.mistake("catalog.file", line);
+            }
+        }
+    }
     if let Some(tls) = &settings.config.server.tls
         && let Err(error) = Certificates::read(tls.cert.clone(), tls.key.clone())
     {
@@ -135,6 +148,22 @@ impl Report {
             message,
             hint: None,
         });
+    }
+
+    /// Something that is said of models: a doubt, at its place in the file.
+    fn doubt(&mut self, file: Option<&Path>, doubt: &Doubt) {
+        let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        let keys = ["models", doubt.name.as_str()];
+        let (line, column) = lockgate_config::locate(&text, &keys).unwrap_or((1, 1));
+        let path = lockgate_config::path_of(&keys);
+        self.diagnostics.push(Finding::There(Diagnostic {
+            severity: Severity::Warning,
+            line,
+            column,
+            message: format!("{path}: {}", doubt.message),
+            path,
+            hint: None,
+        }));
     }
 
     fn mistakes(&self) -> usize {

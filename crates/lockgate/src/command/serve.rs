@@ -77,6 +77,7 @@ impl Running {
 
         // What can be wrong with the config comes before anything is made on disk.
         let upstreams = assemble::upstreams(config, zero_config).map_err(Failure::config)?;
+        let catalog = assemble::catalog(config).map_err(Failure::config)?;
         let certificates =
             config.server.tls.as_ref().map(|tls| Certificates::read(tls.cert.clone(), tls.key.clone()));
         let certificates = certificates
@@ -95,7 +96,7 @@ impl Running {
         let revision = store.revision().ok();
         let registry = Arc::new(Registry::default());
         let table = assemble::table(1, config, upstreams, &registry);
-        let snapshot = assemble::snapshot(table, assemble::keys(&*store, &own_keys)?);
+        let snapshot = assemble::snapshot(table, assemble::keys(&*store, &own_keys)?, catalog);
 
         let queue = Queue::new(usize::try_from(config.records.queue).unwrap_or(usize::MAX));
         let retention = match config.records.retention {
@@ -172,6 +173,7 @@ impl Running {
             Arc::clone(&keys),
             own_keys,
             settings.file.clone(),
+            config.catalog.file.clone(),
             certificates,
             revision,
         );

@@ -2,6 +2,7 @@
 //! sets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod catalog;
 mod check;
 mod demo_upstream;
 mod doctor;
@@ -107,6 +108,11 @@ fn every_command_has_help_with_an_example_and_takes_json() {
         &["logs"],
         &["explain"],
         &["doctor"],
+        &["catalog"],
+        &["catalog", "list"],
+        &["catalog", "show"],
+        &["catalog", "diff"],
+        &["catalog", "update"],
         &["demo-upstream"],
     ] {
         let help = place.run(&[command, &["--help"]].concat());

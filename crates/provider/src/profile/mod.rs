@@ -2,38 +2,80 @@
 
 use lockgate_core::upstream::StreamUsage;
 
-/// A provider as data.
+/// A provider as data. In addresses and paths, `{region}`, `{project}`, `{resource}` and `{account}` stand for what its
+/// user fills in.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     /// Its name in configs and targets.
     pub name: &'static str,
-    /// Where its API is; the dialect's paths are appended.
+    /// The name under which the catalogue has its models, if not its own.
+    pub catalog: Option<&'static str>,
+    /// Where its API is; the dialects' paths are appended.
     pub base_url: &'static str,
+    /// Where it is in regions (a pattern with `*` at the end) that depart from that.
+    pub elsewhere: &'static [(&'static str, &'static str)],
+    /// What its user fills in.
+    pub blanks: &'static [Blank],
     /// Environment variables that its users keep their key in; the first that is set counts.
     pub env: &'static [&'static str],
-    /// How the key is shown.
+    /// How whoever calls it proves who they are.
     pub auth: Auth,
-    /// The dialect that it speaks.
-    pub dialect: &'static str,
-    /// Whether a stream must be asked for its usage.
-    pub stream_usage: StreamUsage,
+    /// The dialects of its chat models, the preferred one first; none if it has no chat models.
+    pub speaks: &'static [Spoken],
     /// Plain model names that are its own, as patterns with `*` at the end.
     pub claims: &'static [&'static str],
-    /// Members of a request that it refuses.
-    pub drop: &'static [&'static str],
-    /// Members of a request that it knows by another name.
-    pub rename: &'static [(&'static str, &'static str)],
     /// Whether it works without a key, as local servers do.
     pub keyless: bool,
 }
 
-/// How a key is shown to a provider.
+/// A part of an address that the provider's user fills in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blank {
+    /// The setting of that name: `region`, `project`, `resource` or `account`.
+    pub name: &'static str,
+    /// Environment variables that hold it; the first that is set counts.
+    pub env: &'static [&'static str],
+    /// What it is where nobody says.
+    pub default: Option<&'static str>,
+}
+
+/// A dialect as a provider speaks it.
+#[derive(Clone, Copy, Debug)]
+pub struct Spoken {
+    /// The dialect's name.
+    pub dialect: &'static str,
+    /// The models it is spoken for, as patterns with `*` at the end; empty is all.
+    pub models: &'static [&'static str],
+    /// What stands before its paths, if not the path of the base address.
+    pub at: Option<&'static str>,
+    /// The path of a whole answer and of a stream behind that, with `{model}`, if not the dialect's own.
+    pub paths: Option<[&'static str; 2]>,
+    /// How whoever calls proves who they are, if not as the profile says.
+    pub auth: Option<Auth>,
+    /// Headers that it demands.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Whether a stream must be asked for its usage. Says something in `openai.chat` and `openai.completions` alone;
+    /// the streams of the others report it unasked.
+    pub stream_usage: StreamUsage,
+    /// Members of a request that it refuses.
+    pub drop: &'static [&'static str],
+    /// Members of a request that it knows by another name.
+    pub rename: &'static [(&'static str, &'static str)],
+    /// Members of a request that it demands, with their JSON.
+    pub add: &'static [(&'static str, &'static str)],
+}
+
+/// How a provider's callers prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// `Authorization: Bearer KEY`.
     Bearer,
     /// A header of its own that holds the key alone.
     Header(&'static str),
+    /// AWS: a bearer key, else a signature (version 4) for the service of this name.
+    Aws(&'static str),
+    /// Google Cloud: an access token as it is, else one that is fetched for a service account or a user.
+    Google,
 }
 
 /// One line a provider; the file of the same name holds its `PROFILE`.
@@ -47,25 +89,62 @@ macro_rules! profiles {
 }
 
 profiles! {
+    ai21
+    anthropic
+    azure
+    baseten
+    bedrock
     cerebras
+    chutes
+    cloudflare
+    cohere
+    crusoe
+    dashscope
+    databricks
+    deepinfra
     deepseek
     doubleword
     fireworks
+    foundry
+    friendli
+    github
     google
     groq
     huggingface
+    hunyuan
+    hyperbolic
+    inception
+    jina
+    lambda
     llamacpp
     lmstudio
+    minimax
     mistral
+    moonshot
+    nebius
+    novita
+    nvidia
     ollama
     openai
     openrouter
+    ovhcloud
     perplexity
+    qianfan
     sambanova
+    scaleway
+    sglang
+    siliconflow
+    snowflake
+    stepfun
     together
     venice
     vercel
+    vertex
     vllm
+    volcengine
+    voyage
+    wandb
+    writer
     xai
     zai
 }
@@ -75,39 +154,92 @@ pub fn by_name(name: &str) -> Option<&'static Profile> {
     ALL.iter().find(|profile| profile.name == name)
 }
 
+/// `max_completion_tokens` where only `max_tokens` is known: a limit that is not understood would cost money.
+const OLD_LIMIT: &[(&str, &str)] = &[("max_completion_tokens", "max_tokens")];
+
+// === impl Profile ===
+
 impl Profile {
     /// What is true of most OpenAI-compatible providers; a profile states where it differs.
     pub const OPENAI_COMPATIBLE: Self = Self {
         name: "openai-compatible",
+        catalog: None,
         base_url: "",
+        elsewhere: &[],
+        blanks: &[],
         env: &[],
         auth: Auth::Bearer,
-        dialect: "openai.chat",
-        stream_usage: StreamUsage::Ask,
+        speaks: &[Spoken::CHAT],
         claims: &[],
-        drop: &[],
-        rename: &[],
         keyless: false,
+    };
+
+    /// An endpoint that speaks as Anthropic does.
+    pub const ANTHROPIC_COMPATIBLE: Self = Self {
+        name: "anthropic-compatible",
+        auth: Auth::Header("x-api-key"),
+        speaks: &[Spoken::MESSAGES],
+        ..Self::OPENAI_COMPATIBLE
+    };
+
+    /// An endpoint that speaks as Google's Gemini API does.
+    pub const GEMINI_COMPATIBLE: Self = Self {
+        name: "gemini-compatible",
+        auth: Auth::Header("x-goog-api-key"),
+        speaks: &[Spoken::GEMINI],
+        ..Self::OPENAI_COMPATIBLE
     };
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+// === impl Spoken ===
 
-    #[test]
-    fn the_list_is_in_order_and_every_profile_is_complete() {
-        for pair in ALL.windows(2) {
-            assert!(pair[0].name < pair[1].name, "{} before {}", pair[0].name, pair[1].name);
-        }
-        for profile in ALL {
-            assert!(
-                profile.base_url.starts_with("http") && !profile.base_url.ends_with('/'),
-                "{}",
-                profile.name
-            );
-            assert!(profile.keyless || !profile.env.is_empty(), "{}", profile.name);
-            assert!(lockgate_dialect::by_name(profile.dialect).is_some(), "{}", profile.name);
-        }
+impl Spoken {
+    /// OpenAI chat completions.
+    pub const CHAT: Self = Self {
+        dialect: "openai.chat",
+        models: &[],
+        at: None,
+        paths: None,
+        auth: None,
+        headers: &[],
+        stream_usage: StreamUsage::Ask,
+        drop: &[],
+        rename: &[],
+        add: &[],
+    };
+
+    /// OpenAI chat completions that know a limit by its older name only.
+    pub const CHAT_OLD_LIMIT: Self = Self { rename: OLD_LIMIT, ..Self::CHAT };
+
+    /// OpenAI's older text completions.
+    pub const COMPLETIONS: Self = Self { dialect: "openai.completions", ..Self::CHAT };
+
+    /// OpenAI responses.
+    pub const RESPONSES: Self =
+        Self { dialect: "openai.responses", stream_usage: StreamUsage::Always, ..Self::CHAT };
+
+    /// Anthropic messages.
+    pub const MESSAGES: Self = Self {
+        dialect: "anthropic.messages",
+        headers: &[("anthropic-version", "2023-06-01")],
+        stream_usage: StreamUsage::Always,
+        ..Self::CHAT
+    };
+
+    /// Gemini's `generateContent`.
+    pub const GEMINI: Self = Self {
+        dialect: "gemini.generateContent",
+        paths: Some(["/models/{model}:generateContent", "/models/{model}:streamGenerateContent?alt=sse"]),
+        stream_usage: StreamUsage::Always,
+        ..Self::CHAT
+    };
+}
+
+// === impl Auth ===
+
+impl Auth {
+    /// The provider of a cloud, whose callers may have credentials in place of a key.
+    pub const fn is_cloud(self) -> bool {
+        matches!(self, Self::Aws(_) | Self::Google)
     }
 }

@@ -1,11 +1,12 @@
 //! OpenAI.
 
-use super::Profile;
+use super::{Profile, Spoken};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "openai",
     base_url: "https://api.openai.com/v1",
     env: &["OPENAI_API_KEY"],
+    speaks: &[Spoken::CHAT, Spoken::RESPONSES, Spoken::COMPLETIONS],
     claims: &["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"],
     ..Profile::OPENAI_COMPATIBLE
 };

@@ -2,12 +2,12 @@
 
 use lockgate_core::upstream::StreamUsage;
 
-use super::Profile;
+use super::{Profile, Spoken};
 
 pub(super) const PROFILE: Profile = Profile {
     name: "openrouter",
     base_url: "https://openrouter.ai/api/v1",
     env: &["OPENROUTER_API_KEY"],
-    stream_usage: StreamUsage::Always,
+    speaks: &[Spoken { stream_usage: StreamUsage::Always, ..Spoken::CHAT }, Spoken::RESPONSES, Spoken::MESSAGES],
     ..Profile::OPENAI_COMPATIBLE
 };
