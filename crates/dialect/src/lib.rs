@@ -17,6 +17,7 @@ pub mod neutral;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_responses;
+pub mod operation;
 mod pairing;
 pub mod seal;
 pub mod sse;

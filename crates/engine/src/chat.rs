@@ -56,7 +56,7 @@ async fn walk(
     ticket.asked(&turn);
 
     // Attribute: on whose behalf.
-    ticket.attribute(attribute::attribute(principal, &inbound.headers, &turn.payload)?);
+    ticket.attribute(attribute::attribute(principal, &inbound.headers, Some(&turn.payload))?);
 
     // Admit: what the name stands for, and whether this key may use it.
     let resolution = snapshot.table.resolve(&turn.model).ok_or_else(|| unknown(&turn.model))?;
@@ -72,7 +72,8 @@ async fn walk(
     dispatch(engine, &ask, &plan, budget, ticket).await
 }
 
-fn unknown(model: &str) -> Error {
+/// A name that stands for nothing.
+pub(crate) fn unknown(model: &str) -> Error {
     let shown: String = model.chars().take(100).collect();
     Error::client(
         Kind::ModelNotFound,

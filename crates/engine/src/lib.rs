@@ -11,6 +11,7 @@ mod inbound;
 pub mod record;
 mod relay;
 mod reply;
+mod simple;
 mod snapshot;
 
 pub use chat::chat;
@@ -18,4 +19,5 @@ pub use engine::{Engine, KeyHasher, State};
 pub use inbound::Inbound;
 pub use relay::Relay;
 pub use reply::{Reply, ReplyBody};
+pub use simple::{Errand, Passage, Task, simple};
 pub use snapshot::{KeyTable, Snapshot};

@@ -1,14 +1,15 @@
 //! An answer as the door sends it.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use lockgate_core::Error;
 
 use crate::relay::Relay;
+use crate::simple::Passage;
 
 /// An answer to a client.
 pub struct Reply {
@@ -20,12 +21,15 @@ pub struct Reply {
     pub body: ReplyBody,
 }
 
-/// The body of a reply. It never fails: what breaks is told in the dialect's own words.
+/// The body of a reply. A stream of events does not fail: what breaks is told in the dialect's own words. Only what has
+/// no words, such as sound, ends with an error, so that no client takes a part for the whole.
 pub enum ReplyBody {
     /// All of it.
     Whole(Option<Bytes>),
     /// An event stream under way; pulled by the client's connection.
     Stream(Box<Relay>),
+    /// An answer that passes as it comes, whatever it is.
+    Passing(Box<Passage>),
 }
 
 impl ReplyBody {
@@ -37,15 +41,15 @@ impl ReplyBody {
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(relay) => relay.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Passing(passage) => {
+                passage.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data)))
+            }
         }
     }
 
@@ -53,6 +57,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Stream(relay) => relay.is_over(),
+            Self::Passing(passage) => passage.is_over(),
         }
     }
 
@@ -60,6 +65,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(_) => SizeHint::default(),
+            Self::Passing(passage) => passage.left(),
         }
     }
 }

@@ -108,9 +108,9 @@ impl Body for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match &mut self.inner {
-            Inner::Reply(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map(|next| next.map(|frame| frame.map_err(|never| match never {}))),
+            Inner::Reply(body) => {
+                Pin::new(body).poll_frame(cx).map(|next| next.map(|frame| frame.map_err(axum::Error::new)))
+            }
             Inner::Page(body) => Pin::new(body).poll_frame(cx),
         }
     }

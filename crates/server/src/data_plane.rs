@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use lockgate_core::{Error, Event, Kind, RequestId};
 use lockgate_dialect::Dialect;
 use lockgate_dialect::openai_chat::OpenAiChat;
-use lockgate_engine::{Engine, Inbound, Reply, ReplyBody, admit, chat};
+use lockgate_engine::{Engine, Errand, Inbound, Reply, ReplyBody, admit, chat, simple};
 
 use crate::body::{Outgoing, UnderWay, read};
 use crate::house::House;
@@ -57,6 +57,7 @@ impl Door {
         let dialect: &'static dyn Dialect = match &operation {
             Operation::Chat(dialect, _) => *dialect,
             Operation::Models(form) => models::dialect(*form),
+            Operation::Simple(task) => task.words(&parts.headers),
         };
         key_from_query(&mut parts);
         let reply = match operation {
@@ -67,6 +68,16 @@ impl Door {
                 // In a box of its own, as a connection keeps room for its largest future and moves it for each request.
                 let walk =
                     Box::pin(chat(&self.engine, inbound, read(body, limits.body, limits.body_timeout)));
+                caught(walk).await
+            }
+            Operation::Simple(task) => {
+                let arrived = state.clock.now();
+                let query = parts.uri.query().map(str::to_owned);
+                let errand =
+                    Errand { id, arrived, task, method: parts.method, query, headers: parts.headers };
+                let limits = &self.house.limits;
+                let walk =
+                    Box::pin(simple(&self.engine, errand, read(body, limits.body, limits.body_timeout)));
                 caught(walk).await
             }
             Operation::Models(form) => caught(async { self.models(&parts.headers, form, id) }).await,

@@ -1,7 +1,9 @@
-// Vercel AI SDK, with the OpenAI provider (chat completions) and the OpenAI-compatible one.
-// It checks every chunk against a schema, which makes it the strictest reader of streams.
+// Vercel AI SDK, with the providers of OpenAI (chat completions and responses), Anthropic and Google, and the
+// OpenAI-compatible one. It checks every chunk against a schema, which makes it the strictest reader of streams.
 
 import assert from "node:assert/strict";
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, generateText, Output, stepCountIs, streamText, tool } from "ai";
@@ -253,6 +255,13 @@ const casesOf = (provider) => {
 };
 
 const openai = (apiKey) => createOpenAI({ baseURL: contract.BASE_URL, apiKey }).chat;
+const responses = (apiKey) => createOpenAI({ baseURL: contract.BASE_URL, apiKey }).responses;
+const anthropic = (apiKey) => createAnthropic({ baseURL: contract.BASE_URL, apiKey });
+const google = (apiKey) => {
+  const models = createGoogleGenerativeAI({ baseURL: `${contract.ORIGIN}/v1beta`, apiKey });
+  // A name with a slash is taken for a whole resource name, so it must be one.
+  return (id) => models(`models/${id}`);
+};
 const compatible = (apiKey) =>
   createOpenAICompatible({
     name: "gateway",
@@ -262,10 +271,15 @@ const compatible = (apiKey) =>
     supportsStructuredOutputs: true,
   }).chatModel;
 
-const first = await contract.run("ai-sdk-openai", ["ai", "@ai-sdk/openai"], casesOf(openai));
-const second = await contract.run(
-  "ai-sdk-compatible",
-  ["ai", "@ai-sdk/openai-compatible"],
-  casesOf(compatible),
-);
-contract.finish(first && second);
+let allOk = true;
+for (const [name, provider, from] of [
+  ["openai", openai, "@ai-sdk/openai"],
+  ["responses", responses, "@ai-sdk/openai"],
+  ["anthropic", anthropic, "@ai-sdk/anthropic"],
+  ["google", google, "@ai-sdk/google"],
+  ["compatible", compatible, "@ai-sdk/openai-compatible"],
+]) {
+  const ok = await contract.run(`ai-sdk-${name}`, ["ai", from], casesOf(provider));
+  allOk &&= ok;
+}
+contract.finish(allOk);

@@ -41,6 +41,8 @@ const setting = (name) => {
 };
 
 export const BASE_URL = setting("BASE_URL").replace(/\/+$/, "");
+// For clients that put the version into the path themselves.
+export const ORIGIN = BASE_URL.replace(/\/v1$/, "");
 export const API_KEY = setting("API_KEY");
 export const MODEL = setting("MODEL");
 export const ECHO_MODEL = setting("ECHO_MODEL");
@@ -49,7 +51,8 @@ const FAULT_MODEL_PREFIX = setting("FAULT_MODEL_PREFIX");
 
 // Words of another setting (a real provider's key, a proxy) must not decide a result.
 for (const name of Object.keys(process.env)) {
-  if (/^(OPENAI_|AI_GATEWAY_)/.test(name) || /^(https?|all)_proxy$/i.test(name)) delete process.env[name];
+  const stray = /^(OPENAI_|ANTHROPIC_|GOOGLE_|GEMINI_|AI_GATEWAY_)/.test(name);
+  if (stray || /^(https?|all)_proxy$/i.test(name)) delete process.env[name];
 }
 
 /** The model whose answer is the named fault of the demo upstream. */

@@ -40,7 +40,9 @@ AWKWARD = ("duplicate-start", "one-byte-chunks", "crlf-comments", "large-event")
 SPLIT_ARGUMENTS = "split-arguments"
 
 # Words of another setting (a proxy, a real provider's key, a tracing service) must not decide a result.
-STRAY_PREFIXES = ("OPENAI_", "AZURE_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "AIDER_", "LLM_")
+STRAY_PREFIXES = (
+    "OPENAI_", "AZURE_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "AIDER_", "LLM_",
+)
 STRAY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -61,6 +63,8 @@ def _setting(name):
 
 
 BASE_URL = _setting("BASE_URL").rstrip("/")
+# For clients that put the version into the path themselves.
+ORIGIN = BASE_URL.removesuffix("/v1")
 API_KEY = _setting("API_KEY")
 MODEL = _setting("MODEL")
 ECHO_MODEL = _setting("ECHO_MODEL")
@@ -92,6 +96,11 @@ def function_tool(name, description, properties):
             },
         },
     }
+
+
+def parameters(tool):
+    """The JSON schema of the arguments of such a tool; every dialect wraps it in its own way."""
+    return tool["function"]["parameters"]
 
 
 WEATHER_TOOL = function_tool(

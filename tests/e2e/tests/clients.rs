@@ -29,9 +29,15 @@ macro_rules! clients {
 
 clients! {
     openai_python "openai-python"
+    openai_responses "openai-responses"
     openai_node "openai-node"
+    anthropic_python "anthropic-python"
+    anthropic_node "anthropic-node"
+    google_genai_python "google-genai-python"
+    google_genai_node "google-genai-node"
     ai_sdk "ai-sdk"
     langchain_openai "langchain-openai"
+    langchain_anthropic "langchain-anthropic"
     litellm "litellm"
     llm "llm"
     aider "aider"
@@ -74,6 +80,17 @@ fn lacks(part: &str) -> Option<String> {
     (!folder().join(installed).exists()).then(|| format!("tests/e2e/clients/setup.sh {part} was not run"))
 }
 
+/// What the cases say of versions, each part once: one client may try several packages.
+fn versions(cases: &[Value]) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in cases.iter().filter_map(|case| case["version"].as_str()).flat_map(|text| text.split(", ")) {
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join(", ")
+}
+
 async fn passes(client: &str) {
     let [_, _, part] =
         list().into_iter().find(|[name, ..]| name == client).expect("the client is on the list");
@@ -114,7 +131,7 @@ async fn passes(client: &str) {
         (upstream.stats().in_flight == 0).then_some(())
     })
     .await;
-    let version = cases[0]["version"].as_str().unwrap_or_default();
+    let version = versions(&cases);
     let row = format!("| {client} | {version} | {} | {} |", cases.len(), cases.len() - failed.len());
     docs("clients.md").must_have_row("clients", HEAD, client, &row);
 }

@@ -216,7 +216,7 @@ impl<'a> Report<'a> {
 
 /// Takes a part out of what is left of its whole, and returns what it took. Parts may overlap, as cached audio does:
 /// what an earlier part took is not counted again. A part larger than its whole cannot be in it: nothing is taken out.
-const fn carve(whole: u64, left: &mut u64, part: u64) -> u64 {
+pub(crate) const fn carve(whole: u64, left: &mut u64, part: u64) -> u64 {
     if part > whole {
         return part;
     }

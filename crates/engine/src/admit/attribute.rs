@@ -13,14 +13,14 @@ const LONGEST: usize = 256;
 /// The most tags of one request.
 const MOST_TAGS: usize = 32;
 
-/// The attribution of a request.
+/// The attribution of a request. `payload` is its body, where that has members.
 ///
 /// # Errors
 /// `InvalidRequest` when a header is not visible text or is too long.
 pub fn attribute(
     principal: &Principal,
     headers: &HeaderMap,
-    payload: &Payload,
+    payload: Option<&Payload>,
 ) -> Result<Attribution, Error> {
     let fixed = &principal.key.metadata;
     let dimension = |name: &'static str, header: &'static str| match fixed.get(name) {
@@ -37,7 +37,7 @@ pub fn attribute(
     };
     if attribution.user.is_none() {
         attribution.user =
-            payload.text("user").filter(|user| !user.is_empty() && user.len() <= LONGEST).map(Arc::from);
+            payload.and_then(|payload| payload.text("user")).filter(|user| fits(user)).map(Arc::from);
     }
     if let Some(tags) = text(headers, "x-lockgate-tags")? {
         attribution.tags = tags
@@ -49,6 +49,10 @@ pub fn attribute(
             .collect();
     }
     Ok(attribution)
+}
+
+fn fits(user: &str) -> bool {
+    !user.is_empty() && user.len() <= LONGEST
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Error> {
@@ -92,7 +96,7 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         let payload = Payload::parse(body.to_owned().into()).unwrap();
-        attribute(&Principal { key: Arc::new(key) }, &map, &payload)
+        attribute(&Principal { key: Arc::new(key) }, &map, Some(&payload))
     }
 
     #[test]

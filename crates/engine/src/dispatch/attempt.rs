@@ -17,10 +17,10 @@ use crate::engine::Engine;
 use crate::relay::{Begun, Course, Flow, Tee, input_estimate, strip, usage_estimate};
 
 /// Why an attempt failed.
-pub(super) struct Failed {
+pub(crate) struct Failed {
     /// The provider's status, where one came.
-    pub(super) status: Option<u16>,
-    pub(super) error: Error,
+    pub(crate) status: Option<u16>,
+    pub(crate) error: Error,
 }
 
 const AWS_EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
@@ -198,7 +198,12 @@ async fn not_a_stream(
 }
 
 /// Reads a refusal. It passes untouched, unless it would show the gateway's own credential.
-async fn refusal(dialect: &dyn Dialect, speech: &Speech, mut answer: Answer, budget: &Budget) -> Error {
+pub(crate) async fn refusal(
+    dialect: &dyn Dialect,
+    speech: &Speech,
+    mut answer: Answer,
+    budget: &Budget,
+) -> Error {
     let read = timely(budget.deadline(), collect::whole(None, &mut answer.body, MAX_REFUSAL)).await;
     // The status alone says enough when the body cannot be read.
     let body = read.unwrap_or_default();
@@ -210,7 +215,13 @@ async fn refusal(dialect: &dyn Dialect, speech: &Speech, mut answer: Answer, bud
 
 /// The provider's own error inside an answer that began well, kept as it came unless it would show the gateway's own
 /// credential.
-fn native(error: Error, speech: &Speech, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
+pub(crate) fn native(
+    error: Error,
+    speech: &Speech,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Error {
     if error.kind() == Kind::UpstreamBadAnswer || shows_credential(speech, body) {
         return error;
     }
@@ -239,12 +250,15 @@ fn media_type(headers: &HeaderMap, right: &'static str, foreign: bool) -> Header
     }
 }
 
-async fn timely<T>(deadline: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(crate) async fn timely<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     timeout_at(deadline, work).await.unwrap_or_else(|_| {
         Err(Error::upstream(Kind::UpstreamTimeout, "The provider did not answer in time."))
     })
 }
 
-fn bad(text: &'static str) -> Error {
+pub(crate) fn bad(text: &'static str) -> Error {
     Error::upstream(Kind::UpstreamBadAnswer, text)
 }

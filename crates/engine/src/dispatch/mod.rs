@@ -3,7 +3,7 @@
 
 mod attempt;
 mod budget;
-mod collect;
+pub(crate) mod collect;
 mod outbound;
 
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use lockgate_core::{Error, Event, Retry, Usage, id};
 use lockgate_dialect::Losses;
 use lockgate_route::{Endpoint, Plan};
 
+pub(crate) use attempt::{Failed, bad, native, refusal, timely};
 pub(crate) use budget::Budget;
-pub(crate) use outbound::Ask;
+pub(crate) use outbound::{Ask, filled, refused, strict};
 
 use crate::engine::{Engine, State};
 use crate::record::Ticket;
@@ -44,7 +45,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A provider that wants a longer pause than this is not waited for: the client can do that better.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Goes through the plan's targets, and again as often as it says, until one answers.
+/// The targets of a plan one after the other, and again as often as it says.
+pub(crate) struct Tries<'a> {
+    plan: &'a Plan,
+    budget: Budget,
+    /// Those of this round that are still to come, the next one last.
+    open: Vec<&'a Arc<Endpoint>>,
+    /// Those of this round that may be tried again.
+    again: Vec<&'a Arc<Endpoint>>,
+    /// How the last one of this round failed.
+    last: Option<Error>,
+    round: u32,
+}
+
+/// Goes through the plan's targets until one answers.
 ///
 /// # Errors
 /// That of the last attempt, or the first that no other target could mend.
@@ -55,50 +69,80 @@ pub(crate) async fn dispatch(
     budget: Budget,
     ticket: &mut Ticket,
 ) -> Result<Landed, Error> {
-    let mut open: Vec<&Arc<Endpoint>> = plan.endpoints.iter().collect();
-    let mut round = 0;
+    let mut tries = Tries::new(plan, budget);
     loop {
-        let mut again = Vec::new();
-        let mut last = None;
-        for endpoint in open {
-            if last.is_some() && budget.is_over() {
-                break;
+        let endpoint = tries.next().await?;
+        ticket.attempt(endpoint);
+        match attempt::attempt(engine, ask, endpoint, &budget).await {
+            Ok(landed) => {
+                ticket.attempted(Some(landed.status.as_u16()), None);
+                healthy(&engine.state, endpoint);
+                return Ok(landed);
             }
-            ticket.attempt(endpoint);
-            match attempt::attempt(engine, ask, endpoint, &budget).await {
-                Ok(landed) => {
-                    ticket.attempted(Some(landed.status.as_u16()), None);
-                    healthy(&engine.state, endpoint);
-                    return Ok(landed);
-                }
-                Err(failed) => {
-                    ticket.attempted(failed.status, Some(&failed.error));
-                    if failed.error.kind().counts_against_health() {
-                        unhealthy(&engine.state, endpoint);
-                    }
-                    match failed.error.retry_advice() {
-                        Retry::Never => return Err(failed.error),
-                        Retry::Elsewhere => {}
-                        Retry::Again => again.push(endpoint),
-                    }
-                    last = Some(failed.error);
-                }
+            Err(failed) => tries.failed(&engine.state, ticket, endpoint, failed)?,
+        }
+    }
+}
+
+// === impl Tries ===
+
+impl<'a> Tries<'a> {
+    pub(crate) fn new(plan: &'a Plan, budget: Budget) -> Self {
+        let open = plan.endpoints.iter().rev().collect();
+        Self { plan, budget, open, again: Vec::new(), last: None, round: 0 }
+    }
+
+    /// The next target. Waits between two rounds.
+    ///
+    /// # Errors
+    /// That of the last attempt when there is nothing left to try, or no time.
+    pub(crate) async fn next(&mut self) -> Result<&'a Arc<Endpoint>, Error> {
+        loop {
+            let over = self.last.is_some() && self.budget.is_over();
+            if let Some(endpoint) = self.open.pop().filter(|_| !over) {
+                return Ok(endpoint);
             }
+            // A plan has at least one endpoint, and a further round has at least one, so there is a last error.
+            let error = self.last.take().unwrap_or_else(|| {
+                Error::gateway(lockgate_core::Kind::NoTarget, "No target is left to try.")
+            });
+            let pause = pause(self.round, &error);
+            if self.again.is_empty()
+                || self.round >= self.plan.patience.rounds
+                || pause > LONGEST_PAUSE
+                || self.budget.left() <= pause
+            {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            self.open = std::mem::take(&mut self.again);
+            self.open.reverse();
+            self.round += 1;
         }
-        // A plan has at least one endpoint, and a further round has at least one, so there is a last error.
-        let error = last
-            .unwrap_or_else(|| Error::gateway(lockgate_core::Kind::NoTarget, "No target is left to try."));
-        let pause = pause(round, &error);
-        if again.is_empty()
-            || round >= plan.patience.rounds
-            || pause > LONGEST_PAUSE
-            || budget.left() <= pause
-        {
-            return Err(error);
+    }
+
+    /// The attempt at a target failed.
+    ///
+    /// # Errors
+    /// Its own, when no other target could mend it.
+    pub(crate) fn failed(
+        &mut self,
+        state: &State,
+        ticket: &mut Ticket,
+        endpoint: &'a Arc<Endpoint>,
+        failed: Failed,
+    ) -> Result<(), Error> {
+        ticket.attempted(failed.status, Some(&failed.error));
+        if failed.error.kind().counts_against_health() {
+            unhealthy(state, endpoint);
         }
-        tokio::time::sleep(pause).await;
-        open = again;
-        round += 1;
+        match failed.error.retry_advice() {
+            Retry::Never => return Err(failed.error),
+            Retry::Elsewhere => {}
+            Retry::Again => self.again.push(endpoint),
+        }
+        self.last = Some(failed.error);
+        Ok(())
     }
 }
 

@@ -55,15 +55,7 @@ impl<'a> Ask<'a> {
         turn: Turn,
         headers: &'a HeaderMap,
     ) -> Result<Self, Error> {
-        let strict = match headers.get(STRICT).map(|value| value.as_bytes().trim_ascii()) {
-            None | Some(b"false" | b"0" | b"") => false,
-            Some(b"true" | b"1") => true,
-            Some(_) => {
-                let text = "\"x-lockgate-strict\" must be \"true\" or \"false\".";
-                return Err(Error::client(Kind::InvalidRequest, text).param(STRICT));
-            }
-        };
-        Ok(Self { dialect, turn: Arc::new(turn), headers, strict })
+        Ok(Self { dialect, turn: Arc::new(turn), headers, strict: strict(headers)? })
     }
 }
 
@@ -158,17 +150,35 @@ pub(crate) fn path(
     model: &str,
     stream: bool,
 ) -> (Option<Arc<str>>, Cow<'static, str>) {
-    /// What may stand in a segment of a path as it is (RFC 3986, unreserved).
-    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     let prefix = speech.paths.prefix.as_deref().map(Arc::from);
     let own = if stream { &speech.paths.stream } else { &speech.paths.whole };
     let path = match own {
-        Some(template) => {
-            Cow::Owned(template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string()))
-        }
+        Some(template) => Cow::Owned(filled(template, model)),
         None => dialect.path(model, stream),
     };
     (prefix, path)
+}
+
+/// A path with the model in its place.
+pub(crate) fn filled(template: &str, model: &str) -> String {
+    /// What may stand in a segment of a path as it is (RFC 3986, unreserved).
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string())
+}
+
+/// Whether the client wants an error where something cannot be carried.
+///
+/// # Errors
+/// `InvalidRequest` when the header says something else than yes or no.
+pub(crate) fn strict(headers: &HeaderMap) -> Result<bool, Error> {
+    match headers.get(STRICT).map(|value| value.as_bytes().trim_ascii()) {
+        None | Some(b"false" | b"0" | b"") => Ok(false),
+        Some(b"true" | b"1") => Ok(true),
+        Some(_) => {
+            let text = "\"x-lockgate-strict\" must be \"true\" or \"false\".";
+            Err(Error::client(Kind::InvalidRequest, text).param(STRICT))
+        }
+    }
 }
 
 /// The client's headers that are a part of its dialect.
@@ -190,7 +200,8 @@ fn unspoken(dialect: &str) -> Error {
     .retry(Retry::Elsewhere)
 }
 
-fn refused(losses: &Losses, target: &Target) -> Error {
+/// A request that `strict` does not let pass.
+pub(crate) fn refused(losses: &Losses, target: &Target) -> Error {
     let list: Vec<String> = losses.iter().map(|loss| format!("{} ({})", loss.what, loss.why)).collect();
     Error::client(
         Kind::InvalidRequest,

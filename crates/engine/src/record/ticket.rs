@@ -5,8 +5,10 @@ use std::sync::Arc;
 use lockgate_catalog::Tier;
 use lockgate_core::record::Target;
 use lockgate_core::{
-    Attempt, Attribution, Decision, Error, Event, Money, Outcome, Principal, Record, Tick, Usage,
+    Attempt, Attribution, Decision, Error, Event, Money, Outcome, Payload, Principal, Record, RequestId,
+    Tick, Usage,
 };
+use lockgate_dialect::operation::Counts;
 use lockgate_dialect::{Losses, Turn};
 use lockgate_route::Endpoint;
 
@@ -31,11 +33,21 @@ const CLIENT_CLOSED: u16 = 499;
 impl Ticket {
     /// Opens the record.
     pub fn open(state: &Arc<State>, inbound: &Inbound, principal: &Principal) -> Self {
+        Self::begin(state, (inbound.id, inbound.arrived), inbound.dialect.shared_name(), principal)
+    }
+
+    /// Opens the record of a request with this id that arrived then, in a dialect or for an operation of this name.
+    pub(crate) fn begin(
+        state: &Arc<State>,
+        (id, arrived): (RequestId, Tick),
+        dialect: Arc<str>,
+        principal: &Principal,
+    ) -> Self {
         state.events.emit(&Event::RequestStarted);
         let key = &principal.key;
         let record = Record {
-            id: inbound.id,
-            dialect: inbound.dialect.shared_name(),
+            id,
+            dialect,
             key: Arc::clone(&key.id),
             key_name: Arc::clone(&key.name),
             attribution: Attribution::default(),
@@ -57,7 +69,7 @@ impl Ticket {
         };
         Self {
             state: Arc::clone(state),
-            arrived: inbound.arrived,
+            arrived,
             catalog: Arc::default(),
             tier: Tier::Standard,
             record: Some(Box::new(record)),
@@ -66,10 +78,15 @@ impl Ticket {
 
     /// What was asked for.
     pub fn asked(&mut self, turn: &Turn) {
-        self.tier = price::tier(&turn.payload);
+        self.names(&turn.model, turn.stream, Some(&turn.payload));
+    }
+
+    /// What was asked for, by its parts.
+    pub(crate) fn names(&mut self, model: &Arc<str>, stream: bool, payload: Option<&Payload>) {
+        self.tier = payload.map_or(Tier::Standard, price::tier);
         self.edit(|record| {
-            record.asked = Arc::clone(&turn.model);
-            record.stream = turn.stream;
+            record.asked = Arc::clone(model);
+            record.stream = stream;
         });
     }
 
@@ -144,6 +161,18 @@ impl Ticket {
             let model = (&*self.catalog, &*target.model);
             let at_ms = self.state.clock.wall_ms();
             record.cost = price::price(&snapshot.catalog, model, usage, self.tier, at_ms);
+        }
+    }
+
+    /// What was consumed so far by an operation, which may be paid for by other units than tokens.
+    pub(crate) fn counted(&mut self, usage: Option<Usage>, counts: &Counts) {
+        let Some(record) = &mut self.record else { return };
+        record.usage = usage;
+        if let Some(target) = &record.target {
+            let snapshot = self.state.snapshot.load();
+            let model = (&*self.catalog, &*target.model);
+            let at_ms = self.state.clock.wall_ms();
+            record.cost = price::counted(&snapshot.catalog, model, usage, counts, self.tier, at_ms);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::reply::{Reply, ReplyBody};
 
 pub(crate) use course::Course;
 pub(crate) use estimate::{input_estimate, usage_estimate};
-pub(crate) use headers::strip;
+pub(crate) use headers::{for_client, strip};
 pub(crate) use stream::Begun;
 pub use stream::Relay;
 pub(crate) use tee::{Flow, Tee};
@@ -29,7 +29,7 @@ pub(crate) fn relay(landed: Landed, mut ticket: Ticket, id: RequestId) -> Reply 
     if let Landing::Whole { usage, .. } = &landed.landing {
         ticket.used(*usage);
     }
-    let headers = headers::for_client(landed.headers, &ticket, id, &landed.losses);
+    let headers = for_client(landed.headers, &ticket, id, &landed.losses);
     let body = match landed.landing {
         Landing::Whole { body, .. } => {
             ticket.finish(Outcome::Ok, None);

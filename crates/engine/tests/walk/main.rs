@@ -5,17 +5,25 @@ mod admission;
 #[cfg(test)]
 mod cuts;
 #[cfg(test)]
+mod errands;
+#[cfg(test)]
 mod exchanges;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod leaving;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
+mod recorded_operations;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
