@@ -1,6 +1,6 @@
 //! The catalogue as a whole.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Catalog {
 
 /// The data that the binary carries.
 const BUILT_IN: &str = include_str!("../data/models.jsonl");
+/// Its version, so that nobody has to read all of it for that; a test says what it must be.
+const BUILT_IN_VERSION: &str = "d56783fa7e34";
 /// Hexadecimal digits of a version.
 const VERSION: usize = 12;
 
@@ -31,6 +33,13 @@ impl Catalog {
     /// The catalogue that the binary carries. Reading it takes some milliseconds and 2 MB: do it once.
     pub fn built_in() -> Self {
         Self::read(BUILT_IN).expect("a test reads the embedded data whole")
+    }
+
+    /// The same, of these providers only: a gateway needs no more, and neither the memory nor the time of the rest.
+    pub fn built_in_of(providers: &BTreeSet<&str>) -> Self {
+        let kept =
+            Self::read(&load::excerpt(BUILT_IN, providers)).expect("lines of the embedded data, in order");
+        Self { version: BUILT_IN_VERSION.into(), ..kept }
     }
 
     /// A catalogue of one's own, in the form of `data/README.md`.
@@ -265,6 +274,25 @@ mod tests {
         let two = Catalog::read(&format!("{head}\n{{\"p\":\"a\",\"id\":\"b\",\"$\":{{\"in\":2}}}}\n"));
         assert_ne!(one.expect("good").version(), two.expect("good").version());
         assert_eq!(Catalog::built_in().version(), Catalog::built_in().version());
+    }
+
+    #[test]
+    fn a_part_of_the_built_in_list_is_what_the_whole_has_of_it() {
+        let whole = Catalog::built_in();
+        assert_eq!(
+            **whole.version(),
+            *BUILT_IN_VERSION,
+            "set BUILT_IN_VERSION to the version of the new data"
+        );
+        for provider in whole.providers().chain(["", "unheard-of", "zzz"]) {
+            let part = Catalog::built_in_of(&BTreeSet::from([provider]));
+            assert!(part.iter().eq(whole.models(provider)), "{provider}");
+        }
+        let part = Catalog::built_in_of(&BTreeSet::from(["openai", "anthropic"]));
+        let both = whole.models("anthropic").chain(whole.models("openai"));
+        assert!(part.iter().eq(both));
+        assert_eq!(part.version(), whole.version());
+        assert!(Catalog::built_in_of(&BTreeSet::new()).is_empty());
     }
 
     #[test]

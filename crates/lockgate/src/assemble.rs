@@ -70,12 +70,13 @@ fn listed(config: &Config, upstream: Upstream) -> Upstream {
     Upstream { catalog: catalogue::name_of(config, &upstream.name).into(), ..upstream }
 }
 
-/// What is known of models, with what the config says of them.
+/// What is known of the models of these providers, with what the config says of them.
 ///
 /// # Errors
 /// Everything that is wrong with the list that the config names, one a line.
-pub(crate) fn catalog(config: &Config) -> Result<Arc<Catalog>, String> {
-    catalogue::in_force(config).map_err(|wrong| format!("catalog.file: {}", wrong.join("\ncatalog.file: ")))
+pub(crate) fn catalog(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Arc<Catalog>, String> {
+    catalogue::in_force_for(config, upstreams)
+        .map_err(|wrong| format!("catalog.file: {}", wrong.join("\ncatalog.file: ")))
 }
 
 /// The routes and providers of one version.

@@ -12,6 +12,7 @@ use lockgate_catalog::overlay::Factor;
 use lockgate_catalog::price::{Card, Entry};
 use lockgate_catalog::{Bucket, Catalog, Mode, ModelOverride, Tier};
 use lockgate_config::{Config, Counted, ModelSettings, Percent, PriceTier, Provider, ProviderType};
+use lockgate_core::Upstream;
 use lockgate_core::money::Price;
 
 use crate::nearest::did_you_mean;
@@ -50,12 +51,34 @@ pub(crate) fn list(config: &Config) -> Result<Arc<Catalog>, Vec<String>> {
 /// # Errors
 /// As [`list`].
 pub(crate) fn in_force(config: &Config) -> Result<Arc<Catalog>, Vec<String>> {
-    let list = list(config)?;
+    Ok(overlaid(config, list(config)?))
+}
+
+/// The same, as far as these providers need it.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) fn in_force_for(
+    config: &Config,
+    upstreams: &[Arc<Upstream>],
+) -> Result<Arc<Catalog>, Vec<String>> {
+    let list = if config.catalog.file.is_some() {
+        list(config)?
+    } else {
+        let named = upstreams.iter().flat_map(|upstream| [&*upstream.name, name_of_type(&upstream.name)]);
+        let names = named.chain(config.providers.iter().map(listed_as)).collect();
+        Arc::new(with_demo(Catalog::built_in_of(&names)))
+    };
+    Ok(overlaid(config, list))
+}
+
+/// A list with what the config says of models over it.
+fn overlaid(config: &Config, list: Arc<Catalog>) -> Arc<Catalog> {
     if config.models.is_empty() {
-        return Ok(list);
+        return list;
     }
     let overrides: Vec<ModelOverride> = config.models.iter().map(override_of).collect();
-    Ok(Arc::new(Catalog::clone(&list).with_accounts(&accounts(config)).with(&overrides)))
+    Arc::new(Catalog::clone(&list).with_accounts(&accounts(config)).with(&overrides))
 }
 
 /// Reads and checks a list of models: what it means, and its text.
@@ -290,6 +313,22 @@ mod tests {
         assert_eq!(million(&all, "demo", "chat"), Some(0), "what is free stays free");
         let versions: BTreeSet<String> = [plain, own, less, all].iter().map(version).collect();
         assert_eq!(versions.len(), 4);
+    }
+
+    #[test]
+    fn what_a_gateway_keeps_is_what_the_whole_list_has_of_its_providers() {
+        let text = "providers: { openai: { api_key: k }, openai-eu: { type: openai, api_key: k }, demo: }\n";
+        for models in ["", "models: { 'openai*/gpt-4.1': { prices: { input: 3 } } }"] {
+            let config = config(&format!("{text}{models}"));
+            let upstreams = crate::assemble::upstreams(&config, false).unwrap();
+            let (whole, kept) = (in_force(&config).unwrap(), in_force_for(&config, &upstreams).unwrap());
+            assert_eq!(kept.version(), whole.version());
+            assert!(kept.len() < whole.len());
+            for upstream in &upstreams {
+                assert!(kept.models(&upstream.catalog).eq(whole.models(&upstream.catalog)), "{upstream:?}");
+                assert!(kept.models(&upstream.catalog).next().is_some(), "{upstream:?}");
+            }
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Reloader {
                 // Before the list is read, and also if it cannot be: a correction must be seen.
                 self.catalog = settings.config.catalog.file.clone().map(Watched::new);
                 assemble::upstreams(&settings.config, false).and_then(|upstreams| {
-                    let catalog = assemble::catalog(&settings.config)?;
+                    let catalog = assemble::catalog(&settings.config, &upstreams)?;
                     Ok((settings.config, upstreams, catalog))
                 })
             }
@@ -210,9 +210,9 @@ mod tests {
             let store: Arc<dyn KeyStore> = Arc::new(Memory::new());
             let own = vec![builder::key(builder::KEY)];
             let upstreams = assemble::upstreams(&settings.config, false).unwrap();
+            let catalog = assemble::catalog(&settings.config, &upstreams).unwrap();
             let table = assemble::table(1, &settings.config, upstreams, &registry);
             let keys = assemble::keys(&*store, &own).unwrap();
-            let catalog = assemble::catalog(&settings.config).unwrap();
             let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
             let state = Arc::new(State {
                 snapshot: Arc::new(assemble::snapshot(table, keys, catalog)).into(),

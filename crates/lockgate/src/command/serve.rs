@@ -77,7 +77,7 @@ impl Running {
 
         // What can be wrong with the config comes before anything is made on disk.
         let upstreams = assemble::upstreams(config, zero_config).map_err(Failure::config)?;
-        let catalog = assemble::catalog(config).map_err(Failure::config)?;
+        let catalog = assemble::catalog(config, &upstreams).map_err(Failure::config)?;
         let certificates =
             config.server.tls.as_ref().map(|tls| Certificates::read(tls.cert.clone(), tls.key.clone()));
         let certificates = certificates
