@@ -2,7 +2,7 @@
 
 use lockgate_config::{Known, Severity, load};
 
-const KNOWN: Known<'_> = Known { providers: &["openai", "anthropic", "gemini", "demo"] };
+const KNOWN: Known<'_> = Known::providers(&["openai", "anthropic", "gemini", "demo"]);
 
 /// Values of the secret variables in two readings: of one shape, so that only a leak can tell them apart.
 const SECRETS: [&str; 2] = ["zq0sw1xc2de3vf4b", "zq0sw1xc2de3vf4c"];

@@ -1,7 +1,7 @@
 //! Errors in the dialect's words: valid, and read as errors by whoever reads the dialect.
 
 use bytes::Bytes;
-use lockgate_core::{Error, RequestId};
+use lockgate_core::{Error, Kind, RequestId};
 use lockgate_dialect::openai_chat::OpenAiChat;
 use lockgate_dialect::sse::Splitter;
 use lockgate_dialect::{Dialect, Note};
@@ -13,10 +13,12 @@ pub(crate) fn check(error: &Error) {
     let (content_type, body) = OpenAiChat.write_error(error, id);
     assert_eq!(content_type, "application/json");
     let read: Value = serde_json::from_slice(&body).unwrap_or_else(|e| panic!("{e}: {body:?}"));
-    assert_eq!(read["error"]["code"], error.kind().code());
+    let code =
+        if error.kind() == Kind::ContextWindow { "context_length_exceeded" } else { error.kind().code() };
+    assert_eq!(read["error"]["code"], code);
     assert_eq!(read["error"]["message"], error.public());
 
-    let mut stream = OpenAiChat.error_event(error, id);
+    let mut stream = OpenAiChat.error_event(error, id, 0);
     let mut splitter = Splitter::default();
     let Ok(Some(event)) = splitter.next(&mut stream) else { panic!("no event: {stream:?}") };
     assert!(stream.is_empty() && !splitter.begun());

@@ -18,6 +18,9 @@ pub(crate) struct FuzzArgs {
 }
 
 const TARGETS: &str = "fuzz/fuzz_targets";
+const DICTIONARIES: &str = "fuzz/dictionaries";
+/// The longest input: no branch needs more, and short ones run faster.
+const LONGEST: &str = "-max_len=4096";
 
 /// How libFuzzer names the number of executions at its end.
 const EXECUTIONS: &str = "stat::number_of_executed_units:";
@@ -41,7 +44,9 @@ pub(crate) fn run(args: &FuzzArgs) -> Outcome {
         println!("fuzz {target}: {seconds} s");
         let mut executions = None;
         let limit = format!("-max_total_time={seconds}");
-        let mut command = cargo(["+nightly", "fuzz", "run", target, "--", &limit, "-print_final_stats=1"]);
+        let mut command =
+            cargo(["+nightly", "fuzz", "run", target, "--", &limit, LONGEST, "-print_final_stats=1"]);
+        command.args(dictionary(target).map(|name| format!("-dict={DICTIONARIES}/{name}.dict")));
         let fine = run::watch(&mut command, |line| {
             executions = executed(line).or(executions);
         })?;
@@ -67,6 +72,17 @@ fn targets() -> Outcome<Vec<String>> {
     Ok(names)
 }
 
+/// The words that help a target along.
+fn dictionary(target: &str) -> Option<&'static str> {
+    match target {
+        "config" => Some("yaml"),
+        "eventstream" => None,
+        "multipart" => Some("multipart"),
+        "operation" | "translate_answer" | "translate_request" | "translate_stream" => Some("dialects"),
+        _ => Some("json"),
+    }
+}
+
 fn executed(line: &str) -> Option<u64> {
     line.trim().strip_prefix(EXECUTIONS)?.trim().parse().ok()
 }
@@ -74,6 +90,21 @@ fn executed(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_target_has_its_words_and_every_word_list_a_target() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let names = |folder: &str, end: &str| -> Vec<String> {
+            let files = fs::read_dir(format!("{root}/{folder}")).unwrap();
+            files
+                .filter_map(|it| it.unwrap().file_name().to_str()?.strip_suffix(end).map(str::to_owned))
+                .collect()
+        };
+        let lists = names(DICTIONARIES, ".dict");
+        let used: Vec<_> = names(TARGETS, ".rs").iter().filter_map(|target| dictionary(target)).collect();
+        assert!(used.iter().all(|name| lists.iter().any(|list| list == name)), "{used:?} of {lists:?}");
+        assert!(lists.iter().all(|list| used.contains(&list.as_str())), "{used:?} of {lists:?}");
+    }
 
     #[test]
     fn executions_are_read_from_the_final_statistics() {

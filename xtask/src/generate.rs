@@ -22,7 +22,11 @@ struct Generator {
 }
 
 /// All generated files. A new one is one entry here.
-const GENERATORS: [Generator; 4] = [
+const GENERATORS: [Generator; 6] = [
+    Generator {
+        file: "crates/catalog/data/index.txt",
+        command: &["run", "--quiet", "--package", "lockgate-catalog", "--example", "index"],
+    },
     Generator {
         file: "schema/config.json",
         command: &["run", "--quiet", "--package", "lockgate-config", "--example", "generate", "--", "schema"],
@@ -47,6 +51,10 @@ const GENERATORS: [Generator; 4] = [
     Generator {
         file: "docs/reference/crossings.md",
         command: &["run", "--quiet", "--package", "lockgate-dialect", "--example", "crossings"],
+    },
+    Generator {
+        file: "docs/reference/matrix.md",
+        command: &["run", "--quiet", "--package", "lockgate-provider", "--example", "matrix"],
     },
 ];
 

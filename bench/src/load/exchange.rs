@@ -11,16 +11,16 @@ use tokio::net::TcpStream;
 use crate::http1::{Chunked, Framing, fill, parse_head};
 
 /// A connection that is kept, and what was read from it beyond the last answer.
-pub(super) type Connection = (TcpStream, BytesMut);
+pub(crate) type Connection = (TcpStream, BytesMut);
 
 /// What came back.
 #[derive(Default)]
-pub(super) struct Answer {
-    pub(super) first_event: Option<Instant>,
-    pub(super) bytes: u64,
-    pub(super) events: u64,
+pub(crate) struct Answer {
+    pub(crate) first_event: Option<Instant>,
+    pub(crate) bytes: u64,
+    pub(crate) events: u64,
     /// A stream that ended cleanly, but without its end mark.
-    pub(super) unfinished: bool,
+    pub(crate) unfinished: bool,
 }
 
 /// Counts `data:` lines and looks for the end mark, across reads.
@@ -33,7 +33,7 @@ struct Events {
 
 /// Sends a request, on the connection at hand or a new one, and reads its answer to the end. The connection is put
 /// back if it can serve again.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     authority: &str,
     request: &[u8],
     is_stream: bool,

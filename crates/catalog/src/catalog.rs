@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::built_in;
 use crate::find::{self, Found};
 use crate::load::{self, Head, LoadError};
 use crate::model::Model;
@@ -20,10 +21,6 @@ pub struct Catalog {
     version: Arc<str>,
 }
 
-/// The data that the binary carries.
-const BUILT_IN: &str = include_str!("../data/models.jsonl");
-/// Its version, so that nobody has to read all of it for that; a test says what it must be.
-const BUILT_IN_VERSION: &str = "d56783fa7e34";
 /// Hexadecimal digits of a version.
 const VERSION: usize = 12;
 
@@ -32,14 +29,13 @@ const VERSION: usize = 12;
 impl Catalog {
     /// The catalogue that the binary carries. Reading it takes some milliseconds and 2 MB: do it once.
     pub fn built_in() -> Self {
-        Self::read(BUILT_IN).expect("a test reads the embedded data whole")
+        Self::read(built_in::TEXT).expect("a test reads the embedded data whole")
     }
 
     /// The same, of these providers only: a gateway needs no more, and neither the memory nor the time of the rest.
     pub fn built_in_of(providers: &BTreeSet<&str>) -> Self {
-        let kept =
-            Self::read(&load::excerpt(BUILT_IN, providers)).expect("lines of the embedded data, in order");
-        Self { version: BUILT_IN_VERSION.into(), ..kept }
+        let kept = Self::read(&built_in::excerpt(providers)).expect("lines of the embedded data, in order");
+        Self { version: built_in::version().into(), ..kept }
     }
 
     /// A catalogue of one's own, in the form of `data/README.md`.
@@ -216,11 +212,11 @@ mod tests {
 
     #[test]
     fn the_built_in_data_is_good() {
-        if let Err(error) = load::read(BUILT_IN) {
+        if let Err(error) = load::read(built_in::TEXT) {
             panic!("{error}");
         }
         let catalog = Catalog::built_in();
-        assert_eq!(catalog.len(), BUILT_IN.lines().count() - 1);
+        assert_eq!(catalog.len(), built_in::TEXT.lines().count() - 1);
         assert_eq!(catalog.version().len(), VERSION);
     }
 
@@ -279,11 +275,7 @@ mod tests {
     #[test]
     fn a_part_of_the_built_in_list_is_what_the_whole_has_of_it() {
         let whole = Catalog::built_in();
-        assert_eq!(
-            **whole.version(),
-            *BUILT_IN_VERSION,
-            "set BUILT_IN_VERSION to the version of the new data"
-        );
+        assert_eq!(**whole.version(), *built_in::version(), "run `cargo xtask generate`");
         for provider in whole.providers().chain(["", "unheard-of", "zzz"]) {
             let part = Catalog::built_in_of(&BTreeSet::from([provider]));
             assert!(part.iter().eq(whole.models(provider)), "{provider}");

@@ -5,6 +5,8 @@
 //!
 //! Invariant: pure. No file, no clock, no network, no floating-point money; the time of a request is handed in.
 
+pub mod benchmark;
+mod built_in;
 mod catalog;
 pub mod cost;
 pub mod diff;
@@ -15,6 +17,8 @@ pub mod overlay;
 pub mod price;
 pub mod tokens;
 
+pub use benchmark::Benchmarks;
+pub use built_in::index;
 pub use catalog::Catalog;
 pub use cost::{Circumstances, Cost, Unknown, cost};
 pub use find::{By, Found};

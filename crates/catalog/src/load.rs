@@ -1,6 +1,6 @@
 //! Reading the catalogue's lines. They may come from a stranger: every bound is checked, every mistake has its line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -66,39 +66,6 @@ pub(crate) fn read(text: &str) -> Result<Loaded, LoadError> {
         (Some(loaded), None) => Ok(loaded),
         (_, mistake) => Err(mistake.unwrap_or(LoadError { line: 1, what: "there is no line".into() })),
     }
-}
-
-/// The head of a good text and its lines of these providers. Looks only where they stand, as they stand in order: the rest
-/// of a text that is mapped from a file is never brought into memory.
-pub(crate) fn excerpt(text: &str, providers: &BTreeSet<&str>) -> String {
-    let head = text.find('\n').map_or(text.len(), |at| at + 1);
-    let (head, body) = text.split_at(head);
-    let mut out = head.to_owned();
-    for provider in providers {
-        let start = bound(body, |other| other < provider.as_bytes());
-        let end = bound(body, |other| other <= provider.as_bytes());
-        out.push_str(body.get(start..end).unwrap_or_default());
-    }
-    out
-}
-
-/// Where the first line begins whose provider is not `before`.
-fn bound(body: &str, before: impl Fn(&[u8]) -> bool) -> usize {
-    let bytes = body.as_bytes();
-    let (mut low, mut high) = (0, bytes.len());
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        let start = bytes[..middle].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let line = &bytes[start..];
-        let length = line.iter().position(|b| *b == b'\n').map_or(line.len(), |at| at + 1);
-        let name = line.strip_prefix(br#"{"p":""#).and_then(|rest| rest.split(|b| *b == b'"').next());
-        if before(name.unwrap_or_default()) {
-            low = start + length;
-        } else {
-            high = start;
-        }
-    }
-    low
 }
 
 /// The first mistakes of a text, at most so many.

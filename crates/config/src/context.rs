@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use crate::Known;
 use crate::diagnostic::{Complaint, Findings, Position, Severity, did_you_mean, one_of, quoted};
 use crate::document::{Entry, Node, Scalar, Value, join};
+use crate::route::{Route, circles};
 use crate::setting::{Bounds, Place};
 
 /// The state of a reading.
@@ -16,6 +17,18 @@ pub(crate) struct Context<'a> {
     findings: &'a mut Findings,
     path: Vec<Place>,
     mentions: Vec<Mention>,
+    routes: Vec<RouteMention>,
+}
+
+/// A route named by a branch of another.
+pub(crate) struct RouteMention {
+    /// The route that names it.
+    pub(crate) from: String,
+    /// The route that is named.
+    pub(crate) to: String,
+    shown: String,
+    path: String,
+    at: Position,
 }
 
 /// A provider named by a target; it can be looked up only when the whole file is read.
@@ -29,7 +42,7 @@ struct Mention {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(known: &'a Known<'a>, findings: &'a mut Findings) -> Self {
-        Self { known, bounds: None, findings, path: Vec::new(), mentions: Vec::new() }
+        Self { known, bounds: None, findings, path: Vec::new(), mentions: Vec::new(), routes: Vec::new() }
     }
 
     // === Where ===
@@ -222,6 +235,44 @@ impl<'a> Context<'a> {
             };
             let message = format!("{path}: there is no provider {shown}");
             self.findings.error(&path, at, Complaint { message, hint });
+        }
+    }
+
+    // === Routes that are named before they are known ===
+
+    /// Notes that the route being read uses another.
+    pub(crate) fn mention_route(&mut self, to: &str, node: &Node) {
+        let from = match self.path.get(1) {
+            Some(Place::Key(name)) => name.clone(),
+            _ => String::new(),
+        };
+        let shown = match &node.value {
+            Value::Text(scalar) if scalar.from_environment => format!("as in {}", scalar.shown()),
+            _ => quoted(to),
+        };
+        self.routes.push(RouteMention { from, to: to.to_owned(), shown, path: self.path(), at: node.at });
+    }
+
+    /// Complains of every route that was named but does not exist, and of routes that use each other in a circle.
+    pub(crate) fn check_routes(&mut self, routes: &[Route]) {
+        let mentions = std::mem::take(&mut self.routes);
+        let names: HashSet<&str> = routes.iter().map(|route| route.name.as_str()).collect();
+        for RouteMention { to, shown, path, at, .. } in &mentions {
+            if names.contains(to.as_str()) || self.findings.is_full() {
+                continue;
+            }
+            let mut known: Vec<&str> = names.iter().copied().collect();
+            known.sort_unstable();
+            let hint = did_you_mean(to, known.iter().copied());
+            self.findings.error(
+                path,
+                *at,
+                Complaint { message: format!("{path}: there is no route {shown}"), hint },
+            );
+        }
+        for RouteMention { from, shown, path, at, .. } in circles(routes, &mentions) {
+            let message = format!("{path}: route {} would use itself by way of {shown}", quoted(from));
+            self.findings.error(path, *at, Complaint { message, hint: None });
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use lockgate_core::Secret;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::context::Context;
 use crate::declare::settings;
 use crate::diagnostic::Complaint;
-use crate::document::Node;
+use crate::document::{Node, Value};
 use crate::scalar::warn_if_written;
 use crate::setting::{Fields, Setting, Shape};
 
@@ -27,6 +27,10 @@ settings! {
         session_token: Option<Secret> = None, shown "none";
     }
 }
+
+/// Keys for one provider; at least one. Written as one key, or as a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys(Vec<Secret>);
 
 /// A secret document: unlike a key it may have several lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,49 @@ impl Credentials {
             _ => return,
         };
         cx.error(from.at("file"), Complaint::new(fault));
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// The keys in the order of the file.
+    pub fn all(&self) -> &[Secret] {
+        &self.0
+    }
+}
+
+impl From<Secret> for Keys {
+    fn from(key: Secret) -> Self {
+        Self(vec![key])
+    }
+}
+
+impl Setting for Keys {
+    fn shape() -> Shape {
+        let key = json!({ "type": "string" });
+        let list = json!({ "type": "array", "items": key, "minItems": 1 });
+        Shape::plain("secret, or list of secrets", json!({ "anyOf": [key, list] }))
+    }
+
+    fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        if !matches!(node.value, Value::List(_)) {
+            return Secret::read(node, cx).map(|key| Self(vec![key]));
+        }
+        let keys = Vec::<Secret>::read(node, cx)?;
+        if keys.is_empty() {
+            cx.error(node.at, Complaint::new("needs at least one key"));
+        }
+        if let Some(twice) = (1..keys.len()).find(|at| keys[..*at].contains(&keys[*at])) {
+            let message = format!("key {} of this list is there already", twice + 1);
+            cx.error(node.at, Complaint::new(message));
+        }
+        Some(Self(keys))
+    }
+
+    /// A secret is never spelled; none is a default either.
+    fn spell(&self) -> Json {
+        Json::Null
     }
 }
 

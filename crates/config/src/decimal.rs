@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::context::Context;
 use crate::diagnostic::Complaint;
 use crate::document::Node;
+use crate::scalar::refuse_quotes;
 use crate::setting::{Setting, Shape};
 
 /// A share, in millionths: 12.5% is 125,000. Written as a number with `%` behind it, with at most four decimals.
@@ -18,6 +19,10 @@ pub struct Percent(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dollars(pub u64);
 
+/// A number that is not negative, in millionths: 0.5 is 500,000. Written with at most six decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Factor(pub u64);
+
 /// Why a text is no decimal of the wanted kind; continues a sentence that begins with the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotDecimal(pub(crate) String);
@@ -26,6 +31,8 @@ pub struct NotDecimal(pub(crate) String);
 const NANOS: usize = 9;
 /// Decimals of a percentage, so that it is a whole number of millionths.
 const MILLIONTHS: usize = 4;
+/// Decimals of a factor.
+const PARTS: usize = 6;
 
 /// A number with at most so many decimals, in units of the last of them. Digits are read one by one: the text `0.1` is
 /// exactly a tenth.
@@ -70,6 +77,97 @@ impl FromStr for Dollars {
     fn from_str(text: &str) -> Result<Self, NotDecimal> {
         decimal(text, NANOS).map(Self)
     }
+}
+
+/// The text of a decimal without zeros at its end.
+fn plain(units: u64, places: usize) -> String {
+    let one = 10_u64.pow(u32::try_from(places).unwrap_or(0));
+    match format!("{:0places$}", units % one).trim_end_matches('0') {
+        "" => (units / one).to_string(),
+        decimals => format!("{}.{decimals}", units / one),
+    }
+}
+
+/// Reads a decimal that is written without quotes.
+fn number<T>(
+    node: &Node,
+    expected: &str,
+    hint: &str,
+    cx: &mut Context<'_>,
+    read: impl FnOnce(&str) -> Result<T, NotDecimal>,
+) -> Option<T> {
+    refuse_quotes(node, expected, cx)?;
+    cx.parse(node, expected, |text| read(text).map_err(|fault| Complaint::new(fault.0).hint(hint)))
+}
+
+fn schema_of_number() -> Json {
+    json!({ "type": "number", "minimum": 0 })
+}
+
+impl fmt::Display for Dollars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&plain(self.0, NANOS))
+    }
+}
+
+impl Setting for Dollars {
+    fn shape() -> Shape {
+        Shape::plain("dollars", schema_of_number())
+    }
+
+    fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        number(node, "dollars", "write it like 2.50, with at most 9 decimals", cx, str::parse)
+    }
+
+    fn spell(&self) -> Json {
+        spell(&self.to_string())
+    }
+}
+
+// === impl Factor ===
+
+impl Factor {
+    /// One.
+    pub const ONE: Self = Self(1_000_000);
+
+    /// The number as a float, for what is not money.
+    #[expect(clippy::cast_precision_loss, reason = "a weight, not money")]
+    pub fn get(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+impl FromStr for Factor {
+    type Err = NotDecimal;
+
+    fn from_str(text: &str) -> Result<Self, NotDecimal> {
+        decimal(text, PARTS).map(Self)
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&plain(self.0, PARTS))
+    }
+}
+
+impl Setting for Factor {
+    fn shape() -> Shape {
+        Shape::plain("number", schema_of_number())
+    }
+
+    fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        number(node, "a number", "write it like 1 or 0.25, with at most 6 decimals", cx, str::parse)
+    }
+
+    fn spell(&self) -> Json {
+        spell(&self.to_string())
+    }
+}
+
+/// A decimal as a JSON number where it is one exactly, else as text.
+fn spell(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
 // === impl Percent ===

@@ -19,12 +19,14 @@
 /// ```
 ///
 /// Between the name of the struct and the brace may stand, in this order: `named FIELD by RULE` for sections that have a
-/// name of their own (RULE says what is wrong with it), `shorthand "FIELD"` if a bare list stands for that
+/// name of their own (RULE says what is wrong with it), or `, listed in_order` for those that stand in a list, `shorthand "FIELD"` if a bare list stands for that
 /// field, and `check FUNCTION` for what can only be judged when all fields are read. `shown "..."` behind a default
 /// describes it where its value does not.
 macro_rules! settings {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name:literal) => { $name };
+    (@listed) => { false };
+    (@listed $order:ident) => { true };
     (@default) => { Default::default() };
     (@default $default:expr) => { $default };
     (@some) => { None };
@@ -46,6 +48,7 @@ macro_rules! settings {
         $(#[doc = $about:literal])+
         pub struct $section:ident
         $(named $key:ident by $rule:path)?
+        $(, listed $order:ident)?
         $(, shorthand $shorthand:literal)?
         $(, check $check:path)?
         {
@@ -69,6 +72,7 @@ macro_rules! settings {
         impl $crate::setting::Section for $section {
             const ABOUT: &'static str = concat!($($about),+).trim_ascii();
             const SHORTHAND: Option<&'static str> = settings!(@some $($shorthand)?);
+            const LISTED: bool = settings!(@listed $($order)?);
 
             fn start() -> Self {
                 Self {

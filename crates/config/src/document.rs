@@ -69,6 +69,12 @@ impl Scalar {
 }
 
 impl Value {
+    /// Text without quotes: a key that is read as a value.
+    pub(crate) fn plain(text: &str) -> Self {
+        let text = text.to_owned();
+        Self::Text(Rc::new(Scalar { text, quoted: false, variables: Vec::new(), from_environment: false }))
+    }
+
     /// What it is, for "expected a list, found text".
     pub(crate) fn kind(&self) -> &'static str {
         match self {

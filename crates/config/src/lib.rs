@@ -5,6 +5,7 @@
 //! can only be judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
 //! reads files, the environment or the clock.
 
+mod case;
 mod context;
 mod credentials;
 mod decimal;
@@ -15,6 +16,7 @@ mod duration;
 mod endpoint;
 mod env;
 mod model;
+mod policy;
 mod price;
 mod provider;
 mod records;
@@ -34,15 +36,23 @@ use crate::diagnostic::{Complaint, Findings};
 use crate::document::Value;
 use crate::setting::{Fields, Place, Section, Setting};
 
-pub use crate::credentials::{Credentials, Document};
-pub use crate::decimal::{Dollars, NotDecimal, Percent};
+pub use crate::case::{Body, Case, CaseBreaker, CaseState, Exclusions, Expect, KindName, Pairs, States};
+pub use crate::credentials::{Credentials, Document, Keys};
+pub use crate::decimal::{Dollars, Factor, NotDecimal, Percent};
 pub use crate::diagnostic::{Diagnostic, Severity};
 pub use crate::endpoint::{BaseUrl, Headers, Renames};
 pub use crate::model::{Ability, ModelCatalog, ModelLimits, ModelMode, ModelSettings};
+pub use crate::policy::{Audience, ModelPattern, Policy, PolicyMode, Selection};
 pub use crate::price::{Counted, ModelPrice, ModelPrices, PriceTier};
 pub use crate::provider::{Http2, Provider, ProviderType, StreamUsage, Timeouts, UpstreamTls};
 pub use crate::records::{Log, LogFormat, LogLevel, Records, Retention, Store, UnknownStore};
-pub use crate::route::{Route, Target, Use};
+pub use crate::route::Route;
+pub use crate::route::demand::{MaxPrice, Regions, Require};
+pub use crate::route::patience::{Fallback, Hedge, OnBreak, RouteTimeouts, StreamRules};
+pub use crate::route::score::{Benchmarks, Exploration, Missing, Score, ScoreMode, Stickiness, Weigh};
+pub use crate::route::strategy::{Complexity, Latency, LatencyBy, Share, Sticky, StickyBy, Use};
+pub use crate::route::target::{Target, Wildcard, fits};
+pub use crate::route::when::{Condition, ConditionFault, Rule};
 pub use crate::schema::{reference, schema};
 pub use crate::server::{Limits, Metrics, Server, ServerTls};
 pub use crate::size::Size;
@@ -64,6 +74,10 @@ settings! {
         providers: Vec<Provider>;
         /// Names that clients can use as a model. A name cannot contain `/`.
         routes: Vec<Route>;
+        /// Who may use what, each under a name of yours.
+        policies: Vec<Policy>;
+        /// Requests and what is to become of them, each under a name of yours. `lockgate check` runs them.
+        tests: Vec<Case>;
         /// Where the facts and list prices of models come from.
         catalog: ModelCatalog;
         /// What you say of models yourself, by `PROVIDER/MODEL`, where `*` stands for any text. The provider is named as in
@@ -77,6 +91,17 @@ settings! {
 pub struct Known<'a> {
     /// The names of the built-in providers.
     pub providers: &'a [&'a str],
+    /// The names of the benchmarks that there are scores of. Empty: names of benchmarks are not checked.
+    pub benchmarks: &'a [&'a str],
+    /// Everything that is wrong with the text of a condition.
+    pub conditions: fn(&str) -> Vec<ConditionFault>,
+}
+
+impl<'a> Known<'a> {
+    /// These providers, and nothing that conditions or benchmarks are checked by.
+    pub const fn providers(providers: &'a [&'a str]) -> Self {
+        Self { providers, benchmarks: &[], conditions: |_| Vec::new() }
+    }
 }
 
 /// Compiles the text of a lockgate.yaml. `env` gives the value of an environment variable.
@@ -96,6 +121,7 @@ pub fn load(
         let declared: HashSet<&str> =
             config.providers.iter().map(|provider| provider.name.as_str()).collect();
         cx.check_mentions(&declared, config.discover);
+        cx.check_routes(&config.routes);
         Some(config)
     });
     let diagnostics = findings.finish();
@@ -108,13 +134,21 @@ pub fn path_of(keys: &[&str]) -> String {
     keys.iter().fold(String::new(), |path, key| document::join(&path, key))
 }
 
-/// Where a setting stands in a text: line and column of its key, both from 1. `path` has its keys from the outermost on.
+/// Where a setting stands in a text: line and column of its key, both from 1. `path` has its keys from the outermost on; an
+/// item of a list is `[0]`, `[1]`, and so on.
 /// `None` if it is not there, or the text is not YAML.
 pub fn locate(text: &str, path: &[&str]) -> Option<(u32, u32)> {
     let mut node = document::read(text, &|_| Some(String::new()), &mut Findings::default())?;
     let mut found = None;
     for key in path {
-        let Value::Map(entries) = &node.value else { return None };
+        let Value::Map(entries) = &node.value else {
+            let Value::List(items) = &node.value else { return None };
+            let index: usize = key.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+            let item = items.get(index)?.clone();
+            found = Some((item.at.line, item.at.column));
+            node = item;
+            continue;
+        };
         let entry = entries.iter().find(|entry| entry.key == *key)?;
         found = Some((entry.at.line, entry.at.column));
         let value = entry.value.clone();
@@ -148,3 +182,5 @@ macro_rules! with_defaults {
 }
 
 with_defaults!(Config Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
+with_defaults!(Fallback RouteTimeouts StreamRules Require MaxPrice Audience Selection Expect CaseState);
+with_defaults!(Weigh Stickiness Exploration);

@@ -14,6 +14,8 @@ settings! {
     pub struct ModelCatalog {
         /// A list of models in place of the built-in one; `lockgate catalog update` writes it. Read again when it changes.
         file: Option<PathBuf> = None, shown "the built-in list";
+        /// Scores of models in benchmarks, your own evaluations among them, as CSV or JSON; they go before the built-in ones. Read again when it changes.
+        scores: Option<PathBuf> = None, shown "none";
     }
 }
 

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lockgate_core::Secret;
 use serde_json::Value as Json;
 
 use crate::context::Context;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Keys};
 use crate::declare::{choices, settings};
 use crate::diagnostic::{Complaint, did_you_mean, quoted};
 use crate::document::Node;
@@ -44,11 +43,11 @@ settings! {
         kind as "type": ProviderType = ProviderType::BuiltIn(String::new()), shown "the name, if it is built in";
         /// The address that paths like `/chat/completions` are appended to. Required for types that are not built in.
         base_url: Option<BaseUrl> = None, shown "that of the type";
-        /// The key that the gateway shows to the provider.
-        api_key: Option<Secret> = None, shown "from the environment, if it is built in";
+        /// The key that the gateway shows to the provider. A list of keys: calls take turns, and one that is refused, limited or out of credit rests while the others go on.
+        api_key: Option<Keys> = None, shown "from the environment, if it is built in";
         /// What a cloud is called with in place of a key.
         credentials: Option<Credentials> = None, shown "from the environment";
-        /// The region, where the type's address has one.
+        /// The region that it works in: a part of its address, where the type has one, and what `require.region` is compared with.
         region: Option<String> = None, shown "from the environment";
         /// The project, where the type's address has one.
         project: Option<String> = None, shown "from the environment";
@@ -56,6 +55,10 @@ settings! {
         resource: Option<String> = None, shown "from the environment";
         /// The account, where the type's address has one.
         account: Option<String> = None, shown "from the environment";
+        /// Whether it keeps nothing of a request once it is answered.
+        zero_retention: Option<bool> = None, shown "not known";
+        /// Whether it trains on requests.
+        training: Option<bool> = None, shown "not known";
         /// Headers added to every request.
         headers: Headers;
         /// Models that `/v1/models` lists and that are found by their plain name.

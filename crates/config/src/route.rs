@@ -1,46 +1,53 @@
-//! `routes`: names that clients use as a model, and the targets they stand for.
+//! `routes`: names that clients use as a model, and how what they stand for is picked.
 
-use std::fmt;
+pub(crate) mod demand;
+pub(crate) mod patience;
+pub(crate) mod score;
+pub(crate) mod strategy;
+pub(crate) mod target;
+pub(crate) mod when;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
-
-use crate::context::Context;
+use crate::context::{Context, RouteMention};
 use crate::declare::settings;
-use crate::diagnostic::{Complaint, did_you_mean, quoted};
-use crate::document::{Node, Value};
-use crate::setting::{Place, Setting, Shape};
-
-const STEP: Duration = Duration::from_millis(10);
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// A model at a provider; written `PROVIDER/MODEL`, where the model may contain slashes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// The name of a provider that exists.
-    pub provider: String,
-    /// The provider's own name for the model.
-    pub model: String,
-}
-
-/// How a route picks among its targets. There is always at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Use {
-    /// The first one that answers, tried in this order. Written as a list, or `ordered:` and a list.
-    Ordered(Vec<Target>),
-}
+use crate::diagnostic::Complaint;
+use crate::route::demand::Require;
+use crate::route::patience::{DAY, Fallback, Hedge, RouteTimeouts, STEP, StreamRules};
+use crate::route::strategy::Use;
+use crate::route::when::Rule;
+use crate::setting::{Fields, Place};
 
 settings! {
-    /// A model name of your own. A list of targets is short for `use` alone.
-    pub struct Route named name by refuse_name, shorthand "use" {
-        /// The targets, `PROVIDER/MODEL` each, in the order of preference.
-        targets as "use": Use = Use::Ordered(Vec::new()) => required;
+    /// A model name of your own. A list of targets is short for `use` alone. What a route does not set holds as the route sets it that uses it as a branch.
+    pub struct Route named name by refuse_name, shorthand "use", check Route::check {
+        /// How it picks: a list of targets in order, or a strategy.
+        branch as "use": Use => required;
+        /// Conditions, tried in order before `use`; the first that is fulfilled counts.
+        when: Vec<Rule>;
+        /// What a request uses for which a condition cannot be evaluated.
+        on_error: Option<Use> = None, shown "`use`";
+        /// What is tried when all of that has failed.
+        fallback: Fallback;
+        /// What must hold of every target.
+        require: Require;
+        /// What happens to streams.
+        stream: StreamRules;
+        /// Whether a request that cannot be said in a target's dialect without a loss passes that target by.
+        strict: Option<bool> = None, shown "`false`";
+        /// A second attempt for the slowest.
+        hedge: Option<Hedge> = None, shown "none";
         /// Further rounds over the targets after all of them have failed.
-        retries: u8 = 1, within 0..=10;
-        /// Time for one attempt at a target; the provider's own limits hold besides.
+        retries: Option<u8> = None, shown "`1`", within Some(0)..=Some(10);
+        /// Short for `timeouts: { attempt }`.
         attempt_timeout: Option<Duration> = None, shown "none", within Some(STEP)..=Some(DAY);
-        /// Time for the whole request over all attempts.
+        /// Short for `timeouts: { total }`.
         timeout: Option<Duration> = None, shown "none", within Some(STEP)..=Some(DAY);
+        /// How long what may take.
+        timeouts: RouteTimeouts;
+        /// What is decided besides and written into the record, but not used.
+        shadow: Option<Use> = None, shown "none";
     }
 }
 
@@ -56,84 +63,78 @@ fn refuse_name(name: &str) -> Option<Complaint> {
     (!good).then(|| Complaint::new(format!("a route's name has 1 to {LONGEST} bytes and no white space")))
 }
 
-// === impl Target ===
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.provider, self.model)
-    }
-}
-
-impl Target {
-    fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^[^/]+/.+$" })
-    }
-}
-
-impl Setting for Target {
-    fn shape() -> Shape {
-        Shape::plain("`PROVIDER/MODEL`", Self::schema())
-    }
-
-    fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
-        let target = cx.parse(node, "a target", |text| match text.split_once('/') {
-            Some((provider, model)) if !provider.is_empty() && !model.is_empty() => {
-                Ok(Self { provider: provider.to_owned(), model: model.to_owned() })
+impl Route {
+    /// Judges what several fields decide together, and makes the long form of what was said in short.
+    fn check(&mut self, from: &Fields<'_>, cx: &mut Context<'_>) {
+        let pairs = [
+            ("attempt_timeout", self.attempt_timeout, "attempt", &mut self.timeouts.attempt),
+            ("timeout", self.timeout, "total", &mut self.timeouts.total),
+        ];
+        for (short, said, long, slot) in pairs {
+            match said {
+                Some(_) if slot.is_some() => cx.inside(Place::Key(short.to_owned()), |cx| {
+                    let message = format!("says the same as timeouts.{long}");
+                    cx.error(from.at(short), Complaint::new(message).hint("leave one of them out"));
+                }),
+                Some(_) => *slot = said,
+                None => {}
             }
-            _ => Err(Complaint::new("is not a target").hint("write PROVIDER/MODEL, such as openai/gpt-4.1")),
-        })?;
-        cx.mention(&target.provider, node);
-        Some(target)
-    }
-
-    fn spell(&self) -> Json {
-        self.to_string().into()
+        }
+        let mut names = HashSet::new();
+        for (at, name) in
+            self.when.iter().enumerate().filter_map(|(at, rule)| Some((at, rule.name.as_deref()?)))
+        {
+            if !names.insert(name) {
+                let message = format!("rule {} has the name of a rule before it", at + 1);
+                cx.inside(Place::Key("when".to_owned()), |cx| {
+                    cx.error(from.at("when"), Complaint::new(message));
+                });
+            }
+        }
     }
 }
 
-// === impl Use ===
-
-impl Use {
-    fn ordered(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
-        let targets = Vec::<Target>::read(node, cx)?;
-        if targets.is_empty() {
-            cx.error(node.at, Complaint::new("needs at least one target"));
+/// The mention that closes a circle, for each circle of routes that use each other: the first in the order of the file.
+pub(crate) fn circles<'m>(routes: &[Route], mentions: &'m [RouteMention]) -> Vec<&'m RouteMention> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let number: HashMap<&str, usize> =
+        routes.iter().enumerate().map(|(at, route)| (route.name.as_str(), at)).collect();
+    let mut edges: Vec<Vec<(usize, &RouteMention)>> = vec![Vec::new(); routes.len()];
+    for mention in mentions {
+        if let (Some(from), Some(to)) = (number.get(mention.from.as_str()), number.get(mention.to.as_str())) {
+            edges[*from].push((*to, mention));
         }
-        Some(Self::Ordered(targets))
     }
-}
-
-impl Setting for Use {
-    fn shape() -> Shape {
-        let list = json!({ "type": "array", "items": Target::schema(), "minItems": 1 });
-        let ordered = json!({
-            "type": "object", "properties": { "ordered": list }, "required": ["ordered"], "additionalProperties": false,
-        });
-        Shape::plain(
-            "list of targets, or `ordered:` and a list of targets",
-            json!({ "anyOf": [list, ordered] }),
-        )
-    }
-
-    fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
-        const ORDERED: &str = "ordered";
-        let Value::Map(entries) = &node.value else { return Self::ordered(node, cx) };
-        let [entry] = entries.as_slice() else {
-            cx.error(node.at, Complaint::new("expected one strategy").hint("write \"ordered:\" and a list"));
-            return None;
-        };
-        if entry.key == ORDERED {
-            return cx.inside(Place::Key(ORDERED.to_owned()), |cx| Self::ordered(&entry.value, cx));
+    let mut marks = vec![Mark::New; routes.len()];
+    let mut found = Vec::new();
+    // Depth first, without recursion: a file may hold many routes.
+    for start in 0..routes.len() {
+        if marks[start] != Mark::New {
+            continue;
         }
-        let hint =
-            did_you_mean(&entry.key, [ORDERED]).or_else(|| Some("the strategies are: ordered".to_owned()));
-        let message = format!("{} is not a strategy", quoted(&entry.key));
-        cx.error(entry.at, Complaint { message, hint });
-        None
+        let mut path = vec![(start, 0)];
+        marks[start] = Mark::Open;
+        while let Some((at, next)) = path.last_mut() {
+            let Some((to, mention)) = edges[*at].get(*next).copied() else {
+                marks[*at] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            match marks[to] {
+                Mark::Done => {}
+                Mark::Open => found.push(mention),
+                Mark::New => {
+                    marks[to] = Mark::Open;
+                    path.push((to, 0));
+                }
+            }
+        }
     }
-
-    fn spell(&self) -> Json {
-        let Self::Ordered(targets) = self;
-        targets.spell()
-    }
+    found
 }

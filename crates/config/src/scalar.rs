@@ -66,7 +66,7 @@ macro_rules! whole_numbers {
 whole_numbers!(u8 u16 u32);
 
 /// A number or a truth value in quotes is text, unless the quotes are there for the sake of a variable.
-fn refuse_quotes(node: &Node, expected: &str, cx: &mut Context<'_>) -> Option<()> {
+pub(crate) fn refuse_quotes(node: &Node, expected: &str, cx: &mut Context<'_>) -> Option<()> {
     match &node.value {
         Value::Text(scalar) if scalar.quoted && scalar.variables.is_empty() => {
             cx.error(node.at, Complaint::new(format!("expected {expected}, found text in quotes")));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use crate::Config;
+use crate::route::strategy::{self, Use};
 use crate::setting::{Field, Setting, Shape, spelled};
 
 /// The JSON schema (draft 2020-12) of lockgate.yaml. `schema/config.json` is this.
@@ -18,7 +19,8 @@ pub fn schema() -> Json {
             "type": "string",
             "pattern": "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}",
         });
-        members.insert("$defs".into(), json!({ "variable": variable }));
+        let strategy = Use::definition(of_shape);
+        members.insert("$defs".into(), json!({ "variable": variable, strategy::NAME: strategy }));
     }
     schema
 }
@@ -26,7 +28,7 @@ pub fn schema() -> Json {
 /// A Markdown table of every setting: path, type, default, meaning.
 pub fn reference() -> String {
     let mut table = String::from("| setting | type | default | meaning |\n|---|---|---|---|\n");
-    rows(&mut table, "", &Config::shape());
+    rows(&mut table, "", &Config::shape(), &mut Vec::new());
     table
 }
 
@@ -37,6 +39,7 @@ fn of_shape(shape: &Shape) -> Json {
         Shape::Plain { schema, .. } => schema.clone(),
         Shape::Words(words) => json!({ "enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>() }),
         Shape::List(item) => json!({ "type": "array", "items": or_variable(of_shape(item)) }),
+        Shape::Defined { name, .. } => json!({ "$ref": format!("#/$defs/{name}") }),
         Shape::Named(section) => {
             json!({ "type": ["object", "null"], "additionalProperties": of_shape(section) })
         }
@@ -45,7 +48,8 @@ fn of_shape(shape: &Shape) -> Json {
             if !shorthand {
                 return object;
             }
-            let list = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+            let item = json!({ "$ref": format!("#/$defs/{}", strategy::NAME) });
+            let list = json!({ "type": "array", "items": item, "minItems": 1 });
             json!({ "anyOf": [list, object] })
         }
     }
@@ -97,8 +101,19 @@ fn or_variable(schema: Json) -> Json {
 
 // === Reference ===
 
-fn rows(table: &mut String, path: &str, shape: &Shape) {
-    let Shape::Section { fields, .. } = shape else { return };
+/// A row for each field of a section, and for those of the sections in it. What is defined by itself is told where it
+/// first stands.
+fn rows(table: &mut String, path: &str, shape: &Shape, told: &mut Vec<&'static str>) {
+    let own;
+    let fields = match shape {
+        Shape::Section { fields, .. } => fields,
+        Shape::Defined { name, fields, .. } if !told.contains(name) => {
+            told.push(name);
+            own = fields();
+            &own
+        }
+        _ => return,
+    };
     for field in fields {
         let dot = if path.is_empty() { "" } else { "." };
         let path = format!("{path}{dot}{}", field.name);
@@ -111,8 +126,11 @@ fn rows(table: &mut String, path: &str, shape: &Shape) {
         // Writing to a String cannot fail.
         let _ = writeln!(table, "| `{path}` | {} | {default} | {} |", word(&field.shape), meaning(field));
         match &field.shape {
-            Shape::Named(section) => rows(table, &format!("{path}.NAME"), section),
-            shape => rows(table, &path, shape),
+            Shape::Named(section) => rows(table, &format!("{path}.NAME"), section, told),
+            Shape::List(item) if matches!(**item, Shape::Section { .. }) => {
+                rows(table, &format!("{path}[]"), item, told);
+            }
+            shape => rows(table, &path, shape, told),
         }
     }
 }
@@ -124,8 +142,13 @@ fn word(shape: &Shape) -> String {
             words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ")
         }
         Shape::Section { .. } => "section".to_owned(),
+        Shape::Defined { word, .. } => (*word).to_owned(),
         Shape::Named(_) => "sections by name".to_owned(),
-        Shape::List(item) => format!("list of {}", word(item)),
+        Shape::List(item) => match &**item {
+            Shape::Section { .. } => "list of sections".to_owned(),
+            Shape::Defined { word, .. } => format!("list of {word}es"),
+            item => format!("list of {}", word(item)),
+        },
     }
 }
 

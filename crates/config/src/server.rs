@@ -57,7 +57,7 @@ settings! {
         /// Bytes of a request body.
         body: Size = Size::mib(32), within Size::kib(1)..=Size::mib(2048);
         /// Bytes of the request line and all headers.
-        header: Size = Size::kib(64), within Size::kib(8)..=Size::mib(1);
+        header: Size = Size::kib(32), within Size::kib(8)..=Size::mib(1);
         /// Time for a client to send its headers.
         header_timeout: Duration = Duration::from_secs(15), within Duration::from_secs(1)..=DAY;
         /// Time for a client to send its body.

@@ -51,6 +51,15 @@ pub(crate) enum Shape {
     Named(Box<Self>),
     /// Any number of things in order.
     List(Box<Self>),
+    /// What may hold things of its own kind; explained once.
+    Defined {
+        /// What it is called in the reference.
+        word: &'static str,
+        /// Its name among the definitions of the schema.
+        name: &'static str,
+        /// What it is made of, for the reference.
+        fields: fn() -> Vec<Field>,
+    },
 }
 
 /// The declaration of one field, as the schema and the reference see it.
@@ -84,6 +93,8 @@ pub(crate) trait Section: Sized {
     const ABOUT: &'static str;
     /// The field that a bare list stands for.
     const SHORTHAND: Option<&'static str>;
+    /// Whether many of them stand in a list; else each stands under a name.
+    const LISTED: bool;
 
     /// Every field at its default.
     fn start() -> Self;
@@ -222,10 +233,16 @@ impl<T: Section> Setting for T {
     }
 
     fn shape_of_many() -> Shape {
-        Shape::Named(Box::new(Self::shape()))
+        let one = Box::new(Self::shape());
+        if T::LISTED { Shape::List(one) } else { Shape::Named(one) }
     }
 
     fn read_many(node: &Node, cx: &mut Context<'_>) -> Option<Vec<Self>> {
+        if T::LISTED {
+            let items = cx.list(node)?.iter().enumerate();
+            let read = items.map(|(i, item)| cx.inside(Place::Index(i), |cx| Self::read(item, cx)));
+            return read.collect::<Vec<_>>().into_iter().collect();
+        }
         let mut sections = Vec::new();
         for entry in cx.named(node)? {
             cx.inside(Place::Key(entry.key.clone()), |cx| {

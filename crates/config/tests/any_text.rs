@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lockgate_config::{Known, Severity, load};
 use proptest::prelude::*;
 
-const KNOWN: Known<'_> = Known { providers: &["openai", "anthropic", "gemini", "demo"] };
+const KNOWN: Known<'_> = Known::providers(&["openai", "anthropic", "gemini", "demo"]);
 
 fn env(name: &str) -> Option<String> {
     matches!(name, "ADMIN" | "OPENAI_API_KEY").then(|| "sk-hidden".to_owned())

@@ -2,7 +2,7 @@
 
 use lockgate_config::{Diagnostic, Known, Severity, load};
 
-const KNOWN: Known<'_> = Known { providers: &["openai", "anthropic", "gemini", "demo"] };
+const KNOWN: Known<'_> = Known::providers(&["openai", "anthropic", "gemini", "demo"]);
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -35,7 +35,7 @@ sever: {}
 4:5: error: unknown field "base_ulr" in providers.my-vllm
   hint: did you mean "base_url"?
 5:5: error: unknown field "colour" in providers.my-vllm
-  hint: the fields here are type, base_url, api_key, credentials, region, project, resource, account, headers, models, timeouts, http2, stream_usage, drop, rename, max_answer, tls"#,
+  hint: the fields here are type, base_url, api_key, credentials, region, project, resource, account, zero_retention, training, headers, models, timeouts, http2, stream_usage, drop, rename, max_answer, tls"#,
     ),
     (
         r"server:
@@ -180,7 +180,7 @@ routes:
   none:
   plain: [gpt-4.1, demo/, /x]
   text: demo/x
-  strange: { use: { weighted: [demo/x] }, retries: 11 }
+  strange: { use: { wieghted: [demo/x] }, retries: 11 }
   two: { use: { ordered: [demo/x], other: [] } }
   'w s': { use: [demo/x], timeout: 0 }
 ",
@@ -189,17 +189,17 @@ routes:
 4:10: error: routes.empty.use: needs at least one target
 5:3: error: routes.none: "use" is missing
 6:11: error: routes.plain.use[0]: "gpt-4.1" is not a target
-  hint: write PROVIDER/MODEL, such as openai/gpt-4.1
+  hint: write PROVIDER/MODEL, such as openai/gpt-4.1; another route is { route: NAME }
 6:20: error: routes.plain.use[1]: "demo/" is not a target
-  hint: write PROVIDER/MODEL, such as openai/gpt-4.1
+  hint: write PROVIDER/MODEL, such as openai/gpt-4.1; another route is { route: NAME }
 6:27: error: routes.plain.use[2]: "/x" is not a target
-  hint: write PROVIDER/MODEL, such as openai/gpt-4.1
+  hint: write PROVIDER/MODEL, such as openai/gpt-4.1; another route is { route: NAME }
 7:9: error: routes.text: expected a mapping or a list, found text
-8:21: error: routes.strange.use: "weighted" is not a strategy
-  hint: the strategies are: ordered
+8:21: error: routes.strange.use: "wieghted" is not a strategy
+  hint: did you mean "weighted"?
 8:52: error: routes.strange.retries: "11" must be between 0 and 10
 9:15: error: routes.two.use: expected one strategy
-  hint: write "ordered:" and a list
+  hint: the strategies are: ordered, weighted, cost, latency, least-busy, score, complexity, sticky, route
 10:3: error: routes."w s": a route's name has 1 to 128 bytes and no white space
 10:36: error: routes."w s".timeout: "0" must be between 10ms and 1d"#,
     ),
@@ -220,7 +220,7 @@ routes:
 server: !!str { listen: ! x }
 ",
         r#"1:1: error: unknown field "a"
-  hint: the fields here are server, store, records, log, discover, providers, routes, catalog, models
+  hint: the fields here are server, store, records, log, discover, providers, routes, policies, tests, catalog, models
 2:9: error: YAML tags ("!...") have no meaning here
 2:25: error: YAML tags ("!...") have no meaning here
 2:25: error: server.listen: "x" is not an IP address and a port

@@ -88,7 +88,7 @@ fn every_configuration_in_documents_and_examples_is_good() {
     let names = built_in();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert!(names.contains(&"openai") && names.contains(&"demo"), "{names:?}");
-    let known = Known { providers: &names };
+    let known = Known::providers(&names);
 
     let mut documents = files(&root().join("docs"), "md");
     documents.push(root().join("README.md"));

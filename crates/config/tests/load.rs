@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use lockgate_config::{
-    Ability, Config, Counted, Diagnostic, Http2, Known, Limits, LogFormat, LogLevel, Metrics, ModelLimits,
-    ModelMode, Percent, PriceTier, ProviderType, Retention, Severity, Size, Store, StreamUsage, Target,
-    Timeouts, Use, load, locate, path_of,
+    Ability, Config, Counted, Diagnostic, Fallback, Http2, Known, Limits, LogFormat, LogLevel, Metrics,
+    ModelLimits, ModelMode, Percent, PriceTier, ProviderType, Retention, RouteTimeouts, Severity, Size,
+    Store, StreamUsage, Target, Timeouts, Use, load, locate, path_of,
 };
 use lockgate_core::Secret;
 
-const KNOWN: Known<'_> = Known { providers: &["openai", "anthropic", "gemini", "demo"] };
+const KNOWN: Known<'_> = Known::providers(&["openai", "anthropic", "gemini", "demo"]);
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -37,6 +37,10 @@ fn said(text: &str) -> String {
     diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
 }
 
+fn branch(provider: &str, model: &str) -> Use {
+    Use::Target(target(provider, model))
+}
+
 fn target(provider: &str, model: &str) -> Target {
     Target { provider: provider.into(), model: model.into() }
 }
@@ -57,7 +61,7 @@ fn an_empty_file_is_all_defaults() {
         config.server.limits,
         Limits {
             body: Size::mib(32),
-            header: Size::kib(64),
+            header: Size::kib(32),
             header_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
@@ -76,6 +80,7 @@ fn an_empty_file_is_all_defaults() {
     assert!(config.routes.is_empty());
     assert_eq!(config.catalog.file, None);
     assert!(config.models.is_empty());
+    assert!(config.policies.is_empty() && config.tests.is_empty());
 }
 
 #[test]
@@ -105,8 +110,9 @@ fn a_provider_and_a_route_have_defaults() {
     assert!(!demo.tls.insecure);
     let route = &config.routes[0];
     assert_eq!(route.name, "try");
-    assert_eq!(route.targets, Use::Ordered(vec![target("demo", "echo")]));
-    assert_eq!((route.retries, route.attempt_timeout, route.timeout), (1, None, None));
+    assert_eq!(route.branch, Use::Ordered(vec![branch("demo", "echo")]));
+    assert_eq!((route.retries, &route.timeouts), (None, &RouteTimeouts::default()));
+    assert_eq!((&route.when[..], &route.fallback), (&[][..], &Fallback::default()));
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn every_setting_is_read() {
     assert_eq!(names, ["openai", "my-vllm", "backup", "claude-like", "cloud"], "in the order of the file");
     let [openai, vllm, backup, claude, cloud] = config.providers.as_slice() else { panic!() };
     assert_eq!(openai.kind, ProviderType::BuiltIn("openai".into()));
-    assert_eq!(openai.api_key.as_ref().unwrap().expose(), "sk-hidden");
+    assert_eq!(openai.api_key.as_ref().unwrap().all()[0].expose(), "sk-hidden");
     assert_eq!(vllm.kind, ProviderType::OpenAiCompatible);
     assert_eq!(vllm.base_url.as_ref().unwrap().as_str(), "http://localhost:8000/v1");
     let headers: Vec<_> = vllm.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
@@ -165,20 +171,21 @@ fn every_setting_is_read() {
     assert_eq!((&credentials.file, &credentials.json), (&None, &None));
     assert_eq!(backup.timeouts, vllm.timeouts, "an alias stands for what its anchor marks");
 
-    let [fast, best] = config.routes.as_slice() else { panic!() };
+    let [fast, best, ..] = config.routes.as_slice() else { panic!() };
     assert_eq!(fast.name, "fast");
     assert_eq!(
-        fast.targets,
-        Use::Ordered(vec![target("openai", "gpt-4.1-mini"), target("my-vllm", "org/llama")])
+        fast.branch,
+        Use::Ordered(vec![branch("openai", "gpt-4.1-mini"), branch("my-vllm", "org/llama")])
     );
     assert_eq!(best.name, "best.of");
     assert_eq!(
-        best.targets,
-        Use::Ordered(vec![target("backup", "claude"), target("gemini", "gemini-2.5-pro")])
+        best.branch,
+        Use::Ordered(vec![branch("backup", "claude"), branch("gemini", "gemini-2.5-pro")])
     );
-    assert_eq!(best.retries, 3);
-    assert_eq!(best.attempt_timeout, Some(Duration::from_secs(20)));
-    assert_eq!(best.timeout, Some(Duration::from_secs(90)));
+    assert_eq!(best.retries, Some(3));
+    assert_eq!(best.timeouts.attempt, Some(Duration::from_secs(20)));
+    assert_eq!(best.timeouts.total, Some(Duration::from_secs(90)));
+    assert_eq!((vllm.zero_retention, vllm.training), (Some(true), Some(false)));
 
     assert_eq!(config.catalog.file.as_ref().unwrap().to_str(), Some("models.jsonl"));
     let [gpt, own] = config.models.as_slice() else { panic!() };

@@ -1,6 +1,6 @@
 //! The closed list of signals. A log line, a metric and a trace of the same thing come from the same event.
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::record::Record;
 
 /// Something that operators may want to see.
@@ -34,6 +34,15 @@ pub enum Event<'a> {
         model: &'a str,
         /// Whether it is now out of rotation.
         open: bool,
+    },
+    /// One of several credentials for a provider was refused, and is not shown for a while.
+    CredentialRests {
+        /// The provider's name.
+        provider: &'a str,
+        /// The credential's name in records.
+        credential: &'a str,
+        /// Why.
+        kind: Kind,
     },
     /// A new config is in force.
     ConfigReloaded {

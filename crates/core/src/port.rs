@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,6 +62,32 @@ pub struct Answer {
     pub body: Inflow,
 }
 
+/// What came of a call that asks to speak another protocol.
+pub enum Switched {
+    /// The provider does: its headers, and the connection from there on.
+    Yes(HeaderMap, Line),
+    /// It answered as usual instead.
+    No(Answer),
+}
+
+/// A connection that carries bytes both ways, once HTTP has stepped aside.
+pub type Line = Pin<Box<dyn Wire>>;
+
+/// Bytes both ways. As in `std::io`, reading nothing into room that is there means the end.
+pub trait Wire: Send {
+    /// Reads what is there.
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes as much as goes.
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Sends what was written.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says that nothing more will be written.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
 /// Signs calls to a provider, where a fixed header is not enough.
 pub trait Signer: Send + Sync {
     /// The headers that prove who calls. May make calls of its own through `transport`, such as for a token.
@@ -94,6 +122,15 @@ pub trait Transport: Send + Sync {
     /// Makes a call, and returns at the head of the answer. Keeps the upstream's connect time-out and the call's own
     /// limits; the body keeps the time-out between bytes. A dropped future or body ends the call at the provider.
     fn call(&self, call: Call) -> Ready<'_, Result<Answer, Error>>;
+
+    /// Makes a call without a body whose headers ask for another protocol, and returns when the provider has agreed or has
+    /// answered otherwise. Keeps the connect time-out and the call's wait for the head.
+    fn switch(&self, call: Call) -> Ready<'_, Result<Switched, Error>> {
+        let _ = call;
+        Box::pin(async {
+            Err(Error::gateway(Kind::NotFound, "This provider is not reached by another protocol than HTTP."))
+        })
+    }
 }
 
 /// Sees every event. Must not block.
@@ -168,6 +205,73 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// [`Kind::Internal`] when the store cannot be read.
     fn revision(&self) -> Result<u64, Error>;
+}
+
+/// Keeps documents that are made through the gateway and not in its file: routes, limits, scores. A change makes a new
+/// version; those before it stay. May block.
+pub trait DocumentStore: Send + Sync {
+    /// The newest version of every document of a kind that is not removed, in the order of their names.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn documents(&self, kind: &str) -> Result<Vec<Document>, Error>;
+
+    /// Every version of a document, the oldest first, its removals too.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn versions(&self, kind: &str, name: &str) -> Result<Vec<Document>, Error>;
+
+    /// Makes the next version of a document; its number, from 1.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidRequest`] when `draft.after` is set and is not the number of the newest version (0: there is none), or
+    /// what is to be removed is not there; [`Kind::Internal`] when the store cannot be written.
+    fn put_document(&self, draft: &Draft) -> Result<u64, Error>;
+
+    /// A number that changes whenever a document does, in any process. Cheap.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the store cannot be read.
+    fn document_revision(&self) -> Result<u64, Error>;
+}
+
+/// A version of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// What it is: `route`, `limit`.
+    pub kind: Arc<str>,
+    /// Its name; unique among those of its kind.
+    pub name: Arc<str>,
+    /// Its number, from 1; without gaps.
+    pub version: u64,
+    /// What it says, as JSON; `None`: with this version it was removed.
+    pub body: Option<Arc<str>>,
+    /// When it was made, in Unix milliseconds.
+    pub at_ms: u64,
+    /// Who made it.
+    pub by: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
+}
+
+/// The next version of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What it is.
+    pub kind: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The number of the version that it changes, if it must be the newest; 0 for a document that must be new.
+    pub after: Option<u64>,
+    /// What it says, as JSON; `None` removes it.
+    pub body: Option<Arc<str>>,
+    /// When, in Unix milliseconds.
+    pub at_ms: u64,
+    /// Who makes it.
+    pub by: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
 }
 
 /// Which records are wanted. Everything that is set must fit.

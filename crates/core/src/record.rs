@@ -84,6 +84,59 @@ pub struct Attempt {
     pub error: Option<Kind>,
     /// Private text: what exactly went wrong.
     pub detail: Option<String>,
+    /// Which of the provider's credentials was shown, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Arc<str>>,
+    /// Why it was made.
+    #[serde(default, skip_serializing_if = "Role::is_usual")]
+    pub role: Role,
+    /// What it consumed, where that is not all of the request's usage: it broke off or was given up, and others answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// What that cost; `None` when no price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+}
+
+codes! {
+    /// Why an attempt was made.
+    #[derive(Default)]
+    pub enum Role {
+        /// It was the target's turn.
+        #[default]
+        Usual = "usual",
+        /// The targets of the plan failed: it comes from the list for that failure.
+        Fallback = "fallback",
+        /// The attempt before it was slow: both ran, and the one that spoke first was kept.
+        Hedge = "hedge",
+        /// The attempt before it had begun to answer and broke off: it went on from there.
+        Continuation = "continuation",
+    }
+}
+
+impl Attempt {
+    /// One that begins.
+    pub const fn begun(target: Target, at_us: u32) -> Self {
+        Self {
+            target,
+            at_us,
+            took_us: 0,
+            status: None,
+            error: None,
+            detail: None,
+            credential: None,
+            role: Role::Usual,
+            usage: None,
+            cost: None,
+        }
+    }
+}
+
+impl Role {
+    /// Whether there is nothing to say about it.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
 }
 
 codes! {

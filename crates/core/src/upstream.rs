@@ -17,6 +17,8 @@ pub struct Upstream {
     pub catalog: Arc<str>,
     /// The dialects that it speaks, the preferred one first.
     pub speaks: Vec<Arc<Speech>>,
+    /// Its credentials, where there are several; calls take turns. Empty where `speaks` says all there is.
+    pub credentials: Vec<Credential>,
     /// Where it is.
     pub reach: Reach,
     /// How long to wait for it.
@@ -27,6 +29,15 @@ pub struct Upstream {
     pub models: Vec<Arc<str>>,
     /// Plain model names that are this provider's, as patterns with `*` at the end.
     pub claims: &'static [&'static str],
+}
+
+/// One of several credentials for a provider.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// How it is called in records: its place in the config and the end of its key, such as `#2 …9f3a`.
+    pub name: Arc<str>,
+    /// The same dialects in the same order, spoken with this credential.
+    pub speaks: Vec<Arc<Speech>>,
 }
 
 /// A dialect as a provider speaks it.
@@ -106,6 +117,20 @@ pub struct Quirks {
     pub rename: Vec<(String, String)>,
     /// Members of a request that it demands, with their JSON; what the client set itself stays.
     pub add: Vec<(String, String)>,
+    /// Whether it goes on with an answer that the request ends with.
+    pub prefill: Prefill,
+}
+
+/// How a provider is told to go on with an answer that was begun elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefill {
+    /// It has to be asked in words, unless the dialect knows better by the model.
+    #[default]
+    No,
+    /// The beginning is the last message.
+    Last,
+    /// The same, and the message has `"prefix": true`.
+    Marked,
 }
 
 /// How a provider treats usage in streams.
@@ -142,6 +167,15 @@ impl Upstream {
         let mut fitting = self.speaks.iter().filter(|speech| speech.is_for(model));
         let preferred = fitting.clone().next();
         fitting.find(|speech| speech.dialect == dialect).or(preferred)
+    }
+}
+
+impl Upstream {
+    /// The same speech with the credential at this place, if there are several.
+    pub fn shown<'a>(&'a self, speech: &'a Arc<Speech>, credential: Option<usize>) -> &'a Arc<Speech> {
+        let Some(credential) = credential.and_then(|at| self.credentials.get(at)) else { return speech };
+        let place = self.speaks.iter().position(|own| Arc::ptr_eq(own, speech));
+        place.and_then(|place| credential.speaks.get(place)).unwrap_or(speech)
     }
 }
 

@@ -131,6 +131,17 @@ impl Usage {
             .saturating_add(self.image_output)
     }
 
+    /// The usage of two calls together. It is reported only if both are.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let (mut counts, more) = (self.counts(), other.counts());
+        for (count, more) in counts.iter_mut().zip(more) {
+            *count = count.saturating_add(more);
+        }
+        let source = if self.reported() && other.reported() { Source::Reported } else { Source::Estimated };
+        Self::from_counts(counts, source)
+    }
+
     /// Whether the provider reported these numbers.
     pub const fn reported(&self) -> bool {
         matches!(self.source, Source::Reported)

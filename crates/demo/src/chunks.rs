@@ -67,7 +67,7 @@ enum Piece<'a> {
     Reasoning(&'a str),
     Content(&'a str),
     CallStart(usize, &'a Call),
-    Arguments(usize, &'a str),
+    Arguments(usize, &'a Call, &'a str),
 }
 
 #[derive(Serialize)]
@@ -113,14 +113,24 @@ struct CallDelta<'a> {
     id: Option<&'a str>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
-    function: FunctionDelta<'a>,
+    #[serde(flatten)]
+    called: Called<'a>,
 }
 
+/// What is called, in the two forms of the dialect; in a stream a piece of it.
 #[derive(Serialize)]
-struct FunctionDelta<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    arguments: &'a str,
+#[serde(rename_all = "snake_case")]
+enum Called<'a> {
+    Function {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
+        arguments: &'a str,
+    },
+    Custom {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
+        input: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -182,13 +192,8 @@ struct WholeCall<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
-    function: WholeFunction<'a>,
-}
-
-#[derive(Serialize)]
-struct WholeFunction<'a> {
-    name: &'a str,
-    arguments: &'a str,
+    #[serde(flatten)]
+    called: Called<'a>,
 }
 
 #[derive(Serialize)]
@@ -246,8 +251,8 @@ pub(crate) fn whole(head: &Head, ask: &Ask, reply: &Reply, finish: bool, usage: 
 fn whole_choice(index: usize, choice: &Choice, logprobs: Option<usize>, finish: bool) -> WholeChoice<'_> {
     let calls = choice.calls.iter().map(|call| WholeCall {
         id: &call.id,
-        kind: "function",
-        function: WholeFunction { name: &call.name, arguments: call.arguments.text() },
+        kind: kind(call),
+        called: Called::of(call, Some(&call.name), call.arguments.text()),
     });
     WholeChoice {
         index,
@@ -354,13 +359,12 @@ impl Script {
                 Delta { content: Some(Some(text)), ..Delta::default() }
             }
             Piece::CallStart(index, call) => {
-                let function = FunctionDelta { name: Some(&call.name), arguments: "" };
-                let call = CallDelta { index, id: Some(&call.id), kind: Some("function"), function };
+                let called = Called::of(call, Some(&call.name), "");
+                let call = CallDelta { index, id: Some(&call.id), kind: Some(kind(call)), called };
                 Delta { tool_calls: Some([call]), ..Delta::default() }
             }
-            Piece::Arguments(index, arguments) => {
-                let function = FunctionDelta { name: None, arguments };
-                let call = CallDelta { index, id: None, kind: None, function };
+            Piece::Arguments(index, call, text) => {
+                let call = CallDelta { index, id: None, kind: None, called: Called::of(call, None, text) };
                 Delta { tool_calls: Some([call]), ..Delta::default() }
             }
         };
@@ -390,6 +394,19 @@ impl Script {
             usage: self.include_usage.then_some(usage),
         })
     }
+}
+
+impl<'a> Called<'a> {
+    fn of(call: &Call, name: Option<&'a str>, text: &'a str) -> Self {
+        match call.custom {
+            true => Self::Custom { name, input: text },
+            false => Self::Function { name, arguments: text },
+        }
+    }
+}
+
+fn kind(call: &Call) -> &'static str {
+    if call.custom { "custom" } else { "function" }
 }
 
 impl Usage {
@@ -434,7 +451,7 @@ fn piece_of(choice: &Choice, piece: u64) -> Option<Piece<'_>> {
         }
         index -= 1;
         if let Some(text) = call.arguments.get(index) {
-            return Some(Piece::Arguments(number, text));
+            return Some(Piece::Arguments(number, call, text));
         }
         index -= call.arguments.len();
     }

@@ -21,6 +21,7 @@ mod reply;
 mod request;
 mod schema;
 mod server;
+mod session;
 mod stats;
 mod tools;
 mod twist;

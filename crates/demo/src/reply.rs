@@ -1,7 +1,8 @@
 //! From a request to what will be said: the personas, and the limits that cut an answer short.
 
-use crate::request::{Ask, Format, Role};
+use crate::request::{Ask, Format, Message, Role};
 use crate::schema::{self, Material};
+use crate::session::{self, Turn};
 use crate::tools::{self, Call};
 use crate::words::{self, Dice, Tokens, Topic};
 
@@ -58,6 +59,17 @@ impl Persona {
 }
 
 impl Choice {
+    /// Leaves out what was said already.
+    fn go_on_from(&mut self, begun: &str, manner: Manner) {
+        let Some(content) = &mut self.content else { return };
+        let whole = content.text();
+        // Some who hand a beginning over take the white space off its end.
+        let Some(rest) = whole.strip_prefix(begun) else { return };
+        let rest = rest.to_owned();
+        *content = if manner.flourish { Tokens::of_chars(rest) } else { Tokens::of(rest) };
+        self.reasoning = Tokens::default();
+    }
+
     /// Generated tokens: thoughts, content, and names and arguments of calls.
     pub(crate) fn tokens(&self) -> u64 {
         let calls: u64 =
@@ -68,11 +80,25 @@ impl Choice {
 
 impl Reply {
     /// Makes the answer. The same request gives the same text; another `seed` may give another one.
+    ///
+    /// A conversation that ends with the beginning of an answer, or with that and a user who asks to go on with it, is
+    /// answered by the rest of what would have been said; where the beginning is another's, by what would be said anew.
     pub(crate) fn compose(ask: &Ask, persona: Persona, manner: Manner) -> Self {
-        let texts = ask.messages.iter().map(|message| message.text.as_str());
+        let begun = begun(&ask.messages);
+        let messages = &ask.messages[..begun.map_or(ask.messages.len(), |(at, _)| at)];
+        let texts = messages.iter().map(|message| message.text.as_str());
         let mut dice = Dice::new(ask.seed, texts);
-        let choices = (0..ask.n).map(|_| choice(ask, persona, manner, &mut dice)).collect();
-        Self { choices, prompt_tokens: ask.prompt_tokens }
+        let choices = (0..ask.n).map(|_| {
+            let mut choice = choice(ask, messages, persona, manner, &mut dice);
+            if let Some((_, begun)) = begun {
+                choice.go_on_from(begun, manner);
+            }
+            if let Some(limit) = ask.max_tokens {
+                cut_at_limit(&mut choice, usize::try_from(limit).unwrap_or(usize::MAX));
+            }
+            choice
+        });
+        Self { choices: choices.collect(), prompt_tokens: ask.prompt_tokens }
     }
 
     pub(crate) fn completion_tokens(&self) -> u64 {
@@ -89,33 +115,61 @@ impl Reply {
     }
 }
 
-fn choice(ask: &Ask, persona: Persona, manner: Manner, dice: &mut Dice) -> Choice {
-    let prompt = ask.last_user_text();
+/// The beginning of an answer that is to be gone on with, and the place of its message.
+fn begun(messages: &[Message]) -> Option<(usize, &str)> {
+    let is_wish = |message: &Message| {
+        let text = message.text.to_lowercase();
+        message.role == Role::User
+            && text.contains("cut off")
+            && ["go on", "continue"].iter().any(|wish| text.contains(wish))
+    };
+    let at = match messages {
+        [.., last] if last.role == Role::Assistant => messages.len() - 1,
+        [.., before, last] if before.role == Role::Assistant && is_wish(last) => messages.len() - 2,
+        _ => return None,
+    };
+    let message = &messages[at];
+    (message.calls.is_empty() && !message.text.is_empty()).then_some((at, message.text.as_str()))
+}
+
+fn choice(ask: &Ask, messages: &[Message], persona: Persona, manner: Manner, dice: &mut Dice) -> Choice {
+    let prompt = messages.iter().rev().find(|m| m.role == Role::User).map_or("", |m| &m.text);
     let topic = Topic {
         prompt,
-        turns: ask.messages.iter().filter(|message| message.role == Role::User).count(),
-        system: ask.messages.iter().find(|message| message.role == Role::System).map(|m| m.text.as_str()),
+        turns: messages.iter().filter(|message| message.role == Role::User).count(),
+        system: messages.iter().find(|message| message.role == Role::System).map(|m| m.text.as_str()),
     };
     let reasoning = match persona {
         Persona::Think => Tokens::of(words::thoughts(&topic, dice)),
         _ => Tokens::default(),
     };
-    let calls: Vec<Call> =
-        tools::choose(ask).into_iter().map(|tool| tools::call(tool, prompt, manner.flourish, dice)).collect();
-    let mut choice = if calls.is_empty() {
-        let text = cut_at_stop(content(ask, persona, manner, &topic, dice), &ask.stop);
+    let converses = matches!(persona, Persona::Chat | Persona::Think);
+    let (calls, said) = match session::next(ask).filter(|_| converses) {
+        Some(Turn::Call(call)) => (vec![call], None),
+        Some(Turn::Say(text)) => (Vec::new(), Some(text)),
+        None => {
+            let chosen = tools::choose(ask).into_iter();
+            (chosen.map(|tool| tools::call(tool, prompt, manner.flourish, dice)).collect(), None)
+        }
+    };
+    if calls.is_empty() {
+        let text = said.unwrap_or_else(|| content(ask, messages, persona, manner, &topic, dice));
+        let text = cut_at_stop(text, &ask.stop);
         let content = if manner.flourish { Tokens::of_chars(text) } else { Tokens::of(text) };
         Choice { reasoning, content: Some(content), calls, finish: "stop" }
     } else {
         Choice { reasoning, content: None, calls, finish: "tool_calls" }
-    };
-    if let Some(limit) = ask.max_tokens {
-        cut_at_limit(&mut choice, usize::try_from(limit).unwrap_or(usize::MAX));
     }
-    choice
 }
 
-fn content(ask: &Ask, persona: Persona, manner: Manner, topic: &Topic<'_>, dice: &mut Dice) -> String {
+fn content(
+    ask: &Ask,
+    messages: &[Message],
+    persona: Persona,
+    manner: Manner,
+    topic: &Topic<'_>,
+    dice: &mut Dice,
+) -> String {
     if let Some(bytes) = manner.content_bytes {
         return "0123456789abcdef".chars().cycle().take(bytes).collect();
     }
@@ -123,14 +177,14 @@ fn content(ask: &Ask, persona: Persona, manner: Manner, topic: &Topic<'_>, dice:
     let mut text = match (&ask.format, persona) {
         (Format::JsonSchema(schema), _) => return schema::sample(schema, &material, dice),
         (Format::JsonObject, _) => {
-            let answer = tools::report(&ask.messages).unwrap_or_else(|| words::prose(topic, dice));
+            let answer = tools::report(messages).unwrap_or_else(|| words::prose(topic, dice));
             return serde_json::json!({"answer": answer, "subject": words::subject(topic.prompt)})
                 .to_string();
         }
         (Format::Text, Persona::Echo) => topic.prompt.to_owned(),
         (Format::Text, Persona::Large) => words::essay(topic, dice, LARGE_TOKENS),
         (Format::Text, Persona::Chat | Persona::Think) => {
-            tools::report(&ask.messages).unwrap_or_else(|| words::prose(topic, dice))
+            tools::report(messages).unwrap_or_else(|| words::prose(topic, dice))
         }
     };
     if manner.flourish {
@@ -194,6 +248,22 @@ mod tests {
         assert_eq!(text(&reply(&json!({"seed": 4}))), text(&reply(&json!({"seed": 4}))));
         let texts: Vec<Reply> = (0..9).map(|seed| reply(&json!({"seed": seed}))).collect();
         assert!(texts.iter().any(|other| text(other) != text(&texts[0])));
+    }
+
+    #[test]
+    fn an_answer_that_was_begun_is_gone_on_with() {
+        let whole = text(&reply(&json!({}))).to_owned();
+        let asked = json!({"role": "user", "content": "Tell me about Rust, please"});
+        for end in [3, 40, 80] {
+            let begun: String = whole.chars().take(end).collect();
+            let said = json!({"role": "assistant", "content": begun});
+            let wish = json!({"role": "user", "content": "Your answer was cut off. Go on where it stops."});
+            for messages in [json!([asked, said]), json!([asked, said, wish])] {
+                assert_eq!(format!("{begun}{}", text(&reply(&json!({"messages": messages})))), whole);
+            }
+        }
+        let other = json!([asked, {"role": "assistant", "content": "Something else"}]);
+        assert_eq!(text(&reply(&json!({"messages": other}))), whole, "not its own words: it begins anew");
     }
 
     #[test]

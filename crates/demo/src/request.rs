@@ -51,7 +51,7 @@ pub(crate) struct Message {
     pub(crate) text: String,
     /// Of a tool result: which call it answers.
     pub(crate) call_id: Option<String>,
-    /// Of an assistant message: id and function name of each call.
+    /// Of an assistant message: id and tool of each call.
     pub(crate) calls: Vec<(String, String)>,
 }
 
@@ -60,6 +60,8 @@ pub(crate) struct Tool {
     pub(crate) name: String,
     /// JSON schema of the arguments; an empty object when the request has none.
     pub(crate) parameters: Value,
+    /// It takes any text instead of arguments.
+    pub(crate) custom: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -263,7 +265,7 @@ fn read_message(index: usize, message: &Value) -> Result<Message, Refusal> {
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .map(|call| (string_at(call, "/id"), string_at(call, "/function/name")))
+        .map(|call| (string_at(call, "/id"), either_name(call)))
         .collect();
     let text = match present(message, "content") {
         None if role == Role::Assistant => String::new(),
@@ -296,18 +298,20 @@ fn read_tools(root: &Map<String, Value>) -> Result<Vec<Tool>, Refusal> {
         Some(Value::Array(tools)) => tools,
         Some(other) => return Err(Refusal::wrong_type("tools", "an array of objects", other)),
     };
-    // Tools of other types (custom grammars, hosted ones) are accepted and never called.
-    let functions = tools.iter().filter(|tool| string_at(tool, "/type") == "function");
-    functions
-        .map(|tool| {
-            let name = string_at(tool, "/function/name");
-            if name.is_empty() {
-                return Err(Refusal::missing("tools"));
-            }
-            let parameters = tool.pointer("/function/parameters").filter(|schema| !schema.is_null());
-            Ok(Tool { name, parameters: parameters.cloned().unwrap_or_else(|| Value::Object(Map::new())) })
-        })
-        .collect()
+    // Tools of other types, hosted ones, are accepted and never called.
+    let ours =
+        tools.iter().filter(|tool| ["function", "custom"].contains(&string_at(tool, "/type").as_str()));
+    ours.map(|tool| {
+        let custom = string_at(tool, "/type") == "custom";
+        let name = either_name(tool);
+        if name.is_empty() {
+            return Err(Refusal::missing("tools"));
+        }
+        let parameters = tool.pointer("/function/parameters").filter(|schema| !schema.is_null());
+        let parameters = parameters.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        Ok(Tool { name, parameters, custom })
+    })
+    .collect()
 }
 
 fn read_choice(root: &Map<String, Value>, mut tools: Vec<Tool>) -> Result<(Vec<Tool>, ToolChoice), Refusal> {
@@ -374,6 +378,12 @@ fn prompt_tokens(root: &Map<String, Value>, messages: &[Message]) -> u64 {
     let tools = present(root, "tools").map_or(0, |tools| words::count(&tools.to_string()));
     let format = present(root, "response_format").and_then(|format| format.get("json_schema"));
     3 + texts + rest + tools + format.map_or(0, |schema| words::count(&schema.to_string()))
+}
+
+/// The name in a tool or a call, by its kind.
+fn either_name(value: &Value) -> String {
+    let kind = if value.get("custom").is_some() { "custom" } else { "function" };
+    string_at(value, &format!("/{kind}/name"))
 }
 
 fn string_at(value: &Value, pointer: &str) -> String {

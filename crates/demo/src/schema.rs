@@ -312,7 +312,7 @@ impl Sampler<'_> {
 
     /// The whole prompt where free text is wanted, else a word of it.
     fn plausible(&self, place: Place<'_>) -> String {
-        const FREE_TEXT: [&str; 12] = [
+        const FREE_TEXT: [&str; 13] = [
             "query",
             "question",
             "prompt",
@@ -325,6 +325,7 @@ impl Sampler<'_> {
             "answer",
             "body",
             "explanation",
+            "instruction",
         ];
         let prompt = self.material.prompt;
         let name = place.name.to_lowercase();

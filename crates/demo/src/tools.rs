@@ -12,8 +12,17 @@ const RESULT_CHARS: usize = 400;
 pub(crate) struct Call {
     pub(crate) id: String,
     pub(crate) name: String,
-    /// JSON text.
+    /// JSON text; for a custom tool any text.
     pub(crate) arguments: Tokens,
+    /// The tool takes any text.
+    pub(crate) custom: bool,
+}
+
+impl Call {
+    pub(crate) fn new(tool: &Tool, arguments: Tokens) -> Self {
+        let id = format!("call_{}", crate::id::unique());
+        Self { id, name: tool.name.clone(), arguments, custom: tool.custom }
+    }
 }
 
 /// The tools to call now: none unless the user spoke last; the forced one; else those that the user's text names,
@@ -22,13 +31,14 @@ pub(crate) fn choose(ask: &Ask) -> Vec<&Tool> {
     if ask.last_role() != Some(Role::User) {
         return Vec::new();
     }
+    let tools = || ask.tools.iter().filter(|tool| !tool.custom);
     let mut chosen: Vec<&Tool> = match &ask.tool_choice {
         ToolChoice::None => return Vec::new(),
-        ToolChoice::Forced(name) => ask.tools.iter().filter(|tool| tool.name == *name).take(1).collect(),
+        ToolChoice::Forced(name) => tools().filter(|tool| tool.name == *name).take(1).collect(),
         ToolChoice::Free => {
             let prompt = ask.last_user_text();
-            let named: Vec<&Tool> = ask.tools.iter().filter(|tool| prompt.contains(&tool.name)).collect();
-            if named.is_empty() { ask.tools.iter().take(1).collect() } else { named }
+            let named: Vec<&Tool> = tools().filter(|tool| prompt.contains(&tool.name)).collect();
+            if named.is_empty() { tools().take(1).collect() } else { named }
         }
     };
     if !ask.parallel_tool_calls {
@@ -46,7 +56,7 @@ pub(crate) fn call(tool: &Tool, prompt: &str, flourish: bool, dice: &mut Dice) -
     let arguments = if empty { "{}".to_owned() } else { schema::sample(&tool.parameters, &material, dice) };
     // The finest pieces put a border inside every escape.
     let arguments = if flourish { Tokens::of_chars(arguments) } else { Tokens::of(arguments) };
-    Call { id: format!("call_{}", crate::id::unique()), name: tool.name.clone(), arguments }
+    Call::new(tool, arguments)
 }
 
 /// What to say when the conversation ends with tool results; `None` when it does not.

@@ -10,25 +10,25 @@ use bytes::Bytes;
 use lockgate_dialect::{Dialect, Losses, Named, Target, by_name};
 
 /// A feature, and what it adds to a plain request of each dialect that has it.
-struct Feature {
-    name: &'static str,
+pub(crate) struct Feature {
+    pub(crate) name: &'static str,
     /// A dialect, and its request as JSON.
-    asked: &'static [(&'static str, &'static str)],
+    pub(crate) asked: &'static [(&'static str, &'static str)],
 }
 
 const CHAT: &str = "openai.chat";
 const MESSAGES: &str = "anthropic.messages";
 const RESPONSES: &str = "openai.responses";
 const GEMINI: &str = "gemini.generateContent";
-const CLIENTS: [&str; 4] = [CHAT, MESSAGES, RESPONSES, GEMINI];
+pub(crate) const CLIENTS: [&str; 4] = [CHAT, MESSAGES, RESPONSES, GEMINI];
 const PROVIDERS: [&str; 6] = [CHAT, MESSAGES, RESPONSES, GEMINI, "bedrock.converse", "cohere.chat"];
 
-const FEATURES: &[Feature] = &[
+pub(crate) const FEATURES: &[Feature] = &[
     Feature {
         name: "text",
         asked: &[
             (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#),
-            (MESSAGES, r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#),
+            (MESSAGES, r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}]}"#),
             (RESPONSES, r#"{"model":"m","input":"hi"}"#),
             (GEMINI, r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#),
         ],
@@ -42,7 +42,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"system":"s","messages":[{"role":"user","content":"hi"}]}"#,
+                r#"{"model":"m","max_tokens":99,"system":"s","messages":[{"role":"user","content":"hi"}]}"#,
             ),
             (RESPONSES, r#"{"model":"m","instructions":"s","input":"hi"}"#),
             (
@@ -73,7 +73,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]}"#,
             ),
             (
                 RESPONSES,
@@ -94,7 +94,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://a.example/i.png"}}]}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://a.example/i.png"}}]}]}"#,
             ),
             (
                 RESPONSES,
@@ -115,7 +115,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AAAA"}}]}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AAAA"}}]}]}"#,
             ),
             (
                 RESPONSES,
@@ -149,7 +149,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","description":"d","input_schema":{"type":"object","properties":{"a":{"type":"string"}}}}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","description":"d","input_schema":{"type":"object","properties":{"a":{"type":"string"}}}}]}"#,
             ),
             (
                 RESPONSES,
@@ -170,7 +170,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","strict":true,"input_schema":{"type":"object","properties":{},"additionalProperties":false}}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","strict":true,"input_schema":{"type":"object","properties":{},"additionalProperties":false}}]}"#,
             ),
             (
                 RESPONSES,
@@ -187,7 +187,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"f"}}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"f"}}"#,
             ),
             (
                 RESPONSES,
@@ -208,7 +208,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true}}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true}}"#,
             ),
             (
                 RESPONSES,
@@ -225,7 +225,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":"ok"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":"ok"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
             ),
             (
                 RESPONSES,
@@ -241,14 +241,14 @@ const FEATURES: &[Feature] = &[
         name: "a failed outcome",
         asked: &[(
             MESSAGES,
-            r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","is_error":true,"content":"no"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
+            r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","is_error":true,"content":"no"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
         )],
     },
     Feature {
         name: "an image as outcome",
         asked: &[(
             MESSAGES,
-            r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
+            r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#,
         )],
     },
     Feature {
@@ -260,7 +260,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object","properties":{},"additionalProperties":false}}}}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object","properties":{},"additionalProperties":false}}}}"#,
             ),
             (
                 RESPONSES,
@@ -292,7 +292,7 @@ const FEATURES: &[Feature] = &[
             (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"reasoning_effort":"high"}"#),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}}"#,
             ),
             (RESPONSES, r#"{"model":"m","input":"hi","reasoning":{"effort":"high","summary":"auto"}}"#),
             (
@@ -335,7 +335,7 @@ const FEATURES: &[Feature] = &[
         name: "prompt-cache marks",
         asked: &[(
             MESSAGES,
-            r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}"#,
+            r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}"#,
         )],
     },
     Feature {
@@ -354,7 +354,7 @@ const FEATURES: &[Feature] = &[
             ),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"temperature":0.5,"top_p":0.9}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"temperature":0.5,"top_p":0.9}"#,
             ),
             (RESPONSES, r#"{"model":"m","input":"hi","temperature":0.5,"top_p":0.9}"#),
             (
@@ -368,7 +368,7 @@ const FEATURES: &[Feature] = &[
         asked: &[
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"top_k":5}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"top_k":5}"#,
             ),
             (
                 GEMINI,
@@ -395,7 +395,7 @@ const FEATURES: &[Feature] = &[
             (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stop":["x"]}"#),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stop_sequences":["x"]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"stop_sequences":["x"]}"#,
             ),
             (
                 GEMINI,
@@ -436,7 +436,7 @@ const FEATURES: &[Feature] = &[
             (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"service_tier":"flex"}"#),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"service_tier":"standard_only"}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"service_tier":"standard_only"}"#,
             ),
             (RESPONSES, r#"{"model":"m","input":"hi","service_tier":"flex"}"#),
         ],
@@ -447,7 +447,7 @@ const FEATURES: &[Feature] = &[
             (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"user":"u"}"#),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"metadata":{"user_id":"u"}}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"metadata":{"user_id":"u"}}"#,
             ),
             (RESPONSES, r#"{"model":"m","input":"hi","safety_identifier":"u"}"#),
         ],
@@ -458,7 +458,7 @@ const FEATURES: &[Feature] = &[
             (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"web_search_options":{}}"#),
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"web_search_20250305","name":"web_search"}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"web_search_20250305","name":"web_search"}]}"#,
             ),
             (RESPONSES, r#"{"model":"m","input":"hi","tools":[{"type":"web_search"}]}"#),
             (
@@ -472,7 +472,7 @@ const FEATURES: &[Feature] = &[
         asked: &[
             (
                 MESSAGES,
-                r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"code_execution_20250825","name":"code_execution"}]}"#,
+                r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"code_execution_20250825","name":"code_execution"}]}"#,
             ),
             (
                 RESPONSES,
@@ -588,10 +588,10 @@ fn fate(from: &'static dyn Dialect, to: &'static dyn Dialect, json: &'static str
     let (Some(client), Some(provider)) = (from.hub(), to.hub()) else {
         return Fate::Refused("not translated".into());
     };
-    let target = Target { provider: "p", model: "m", stream: false };
-    let mut losses = Losses::default();
-    let written =
-        client.read_request(&turn).and_then(|request| provider.write_request(&request, &target, &mut losses));
+    let (target, mut losses) = (Target { provider: "p", model: "m", stream: false }, Losses::default());
+    let written = client.read_request(&turn).and_then(|request| {
+        request.may_go_to(to.name()).and_then(|()| provider.write_request(&request, &target, &mut losses))
+    });
     match written {
         Err(error) => refused(error),
         Ok(_) if losses.is_empty() => Fate::Carried,

@@ -11,6 +11,7 @@ pub mod bedrock_converse;
 pub mod cohere;
 pub mod eventstream;
 pub mod frames;
+pub mod freeform;
 pub mod gemini;
 pub mod loss;
 pub mod neutral;
@@ -19,9 +20,12 @@ pub mod openai_completions;
 pub mod openai_responses;
 pub mod operation;
 mod pairing;
+mod quick;
+mod retry_after;
 pub mod seal;
 pub mod sse;
 pub mod tied;
+mod tier;
 mod turn;
 
 use std::borrow::Cow;
@@ -104,8 +108,8 @@ pub trait Dialect: Send + Sync {
     /// An error as this dialect words it: content type and body. The status is the error's own.
     fn write_error(&self, error: &Error, id: RequestId) -> (&'static str, Bytes);
 
-    /// An error as the last event of a stream.
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes;
+    /// An error as the last event of a stream, behind so many others (for dialects that number them).
+    fn error_event(&self, error: &Error, id: RequestId, before: u64) -> Bytes;
 }
 
 /// How a dialect meets others. A client's side reads requests and writes answers, a provider's side writes requests and
@@ -131,6 +135,12 @@ pub trait Hub: Send + Sync {
         target: &Target<'_>,
         losses: &mut Losses,
     ) -> Result<Bytes, Error>;
+
+    /// Whether a model goes on with an answer that the request ends with, instead of beginning a new one.
+    fn prefills(&self, request: &Request, model: &str) -> bool {
+        let _ = (request, model);
+        false
+    }
 
     /// A provider's whole answer in the neutral form.
     ///
@@ -178,6 +188,23 @@ pub trait Decoder: Send {
 pub trait Encoder: Send {
     /// Writes what a delta comes to, which may be nothing or several whole events, behind `out`.
     fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);
+
+    /// The client was sent this event of its dialect by another hand, and its deltas were given to [`Encoder::delta`], with
+    /// what they came to thrown away: what is written from now on joins on to it. Dialects that number or name things in
+    /// their events read here how they were numbered and named, and all of them which parts of the end were told. Returns
+    /// whether the reason to finish was.
+    fn sent(&mut self, name: &str, data: &[u8]) -> bool {
+        let _ = (name, data);
+        false
+    }
+
+    /// What could not be carried so far, named as [`Hub::write_reply`] names it.
+    fn losses(&self) -> &Losses;
+
+    /// Events written so far; 0 in dialects that do not number them.
+    fn events(&self) -> u64 {
+        0
+    }
 }
 
 /// How the events of a stream are told apart.

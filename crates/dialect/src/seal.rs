@@ -28,6 +28,8 @@ pub struct Origin(pub Arc<str>);
 
 /// What a wrapped state decodes to begins with this. Its base64 is [`MARK`], which no provider's own states begin with.
 const MAGIC: &[u8] = b"lg1\0";
+/// The dialect of what is no state.
+const NOBODY: &str = "none";
 /// How a wrapped state begins.
 const MARK: &str = "bGcxA";
 
@@ -45,6 +47,17 @@ impl Seal {
     /// A state that a provider sent.
     pub fn of(origin: &Origin, dialect: &str, kind: &str, data: impl Into<String>) -> Self {
         Self { origin: Some(origin.clone()), dialect: dialect.into(), kind: kind.into(), data: data.into() }
+    }
+
+    /// What stands in the place of a state where there is none and the client's dialect wants one. As it is wrapped, the
+    /// turn that it comes back in is translated, by the rules of whoever gets it then, and does not pass as that one's own.
+    pub fn nobodys() -> Self {
+        Self { origin: None, dialect: NOBODY.into(), kind: NOBODY.into(), data: String::new() }
+    }
+
+    /// Whether it stands for none.
+    pub fn is_nobodys(&self) -> bool {
+        *self.dialect == *NOBODY
     }
 
     /// Whether `provider` can read it in `dialect`.
@@ -96,6 +109,13 @@ mod tests {
         assert!(!seal.opens_at("vertex", "anthropic.messages"));
         assert!(!seal.opens_at("anthropic", "openai.responses"));
         assert!(Seal::read("openai.responses", "encrypted", "gAAA").opens_at("any", "openai.responses"));
+    }
+
+    #[test]
+    fn what_is_nobodys_opens_nowhere_and_is_known_when_it_comes_back() {
+        let back = Seal::read("anthropic.messages", "signature", &Seal::nobodys().wrapped());
+        assert!(back.is_nobodys() && !back.opens_at("anthropic", "anthropic.messages"));
+        assert!(!Seal::read("anthropic.messages", "signature", "EqQB").is_nobodys());
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 #[path = "anthropic/accumulate.rs"]
 mod accumulate;
-#[path = "contract/anthropic.rs"]
 mod contract;
 #[path = "anthropic/normal.rs"]
 mod normal;
@@ -196,7 +195,7 @@ fn crossed(events: &[Vec<u8>], id: &str) -> (Vec<u8>, Option<Usage>) {
     let mut encoder = Messages.encoder(&asked());
     let (mut contract, mut out, mut usage) = (Contract::default(), Vec::new(), None);
     let mut sink = |delta: Delta<'_>| {
-        contract.note(&delta);
+        contract.see(&delta);
         if let Delta::Usage(now) = &delta {
             usage = Some(*now);
         }
@@ -233,7 +232,7 @@ fn a_stream_that_ends_early_never_ends_well() {
         for cut in 0..events.len() {
             let mut decoder = Messages.decoder(&origin());
             let mut contract = Contract::default();
-            let mut sink = |delta: Delta<'_>| contract.note(&delta);
+            let mut sink = |delta: Delta<'_>| contract.see(&delta);
             for event in &events[..cut] {
                 decoder.event("", event, &mut sink).unwrap();
             }
@@ -296,7 +295,7 @@ proptest! {
         let mut encoder = Messages.encoder(&asked());
         let (mut contract, mut out) = (Contract::default(), Vec::new());
         let mut sink = |delta: Delta<'_>| {
-            contract.note(&delta);
+            contract.see(&delta);
             encoder.delta(delta, &mut out);
         };
         let _ = decoder.event("", PIECES[0].as_bytes(), &mut sink);

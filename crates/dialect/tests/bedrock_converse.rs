@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "contract/bedrock.rs"]
 mod contract;
 
 use base64::Engine as _;

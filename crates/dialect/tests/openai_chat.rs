@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "contract/chat.rs"]
 mod contract;
 mod normal;
 
@@ -353,7 +352,7 @@ fn transcode(events: &[Vec<u8>]) -> (Result<(), lockgate_core::Error>, Vec<u8>, 
     let (mut decoder, mut encoder) = (OpenAiChat.decoder(&Origin("p".into())), OpenAiChat.encoder(&asking()));
     let (mut contract, mut out) = (Contract::default(), Vec::new());
     let mut sink = |delta: Delta<'_>| {
-        contract.note(&delta);
+        contract.see(&delta);
         encoder.delta(delta, &mut out);
     };
     let mut result = Ok(());
@@ -364,7 +363,7 @@ fn transcode(events: &[Vec<u8>]) -> (Result<(), lockgate_core::Error>, Vec<u8>, 
         }
     }
     let result = result.and_then(|()| decoder.end(&mut sink));
-    (result, out, contract.ended)
+    (result, out, contract.ended())
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "contract/chat.rs"]
 mod contract;
 
 use bytes::Bytes;
@@ -115,7 +114,7 @@ fn a_recorded_answer_read_and_written_says_the_same() {
             let mut encoder = OpenAiCompletions.encoder(&asking());
             let (mut contract, mut out) = (Contract::default(), Vec::new());
             let mut sink = |delta: Delta<'_>| {
-                contract.note(&delta);
+                contract.see(&delta);
                 encoder.delta(delta, &mut out);
             };
             for data in &all[..cut] {
@@ -124,7 +123,7 @@ fn a_recorded_answer_read_and_written_says_the_same() {
             let result = decoder.end(&mut sink);
             let (text, finish) = said(&all[..cut]);
             assert_eq!(result.is_ok(), finish.is_some(), "{} {cut}", exchange.id);
-            assert_eq!(contract.ended, result.is_ok());
+            assert_eq!(contract.ended(), result.is_ok());
             if result.is_ok() {
                 assert_eq!(said(&events(&out.into())), (text, finish));
             }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests, also what stands beside their functions")]
 
-#[path = "contract/responses.rs"]
 mod contract;
 #[path = "openai_responses/same.rs"]
 mod same;

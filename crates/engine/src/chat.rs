@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lockgate_core::{Error, Kind};
-use lockgate_route::Plan;
 
 use crate::admit::{attribute, identify, limits};
 use crate::dispatch::{Ask, Budget, dispatch};
 use crate::engine::Engine;
+use crate::explain;
 use crate::inbound::Inbound;
 use crate::record::Ticket;
 use crate::relay::relay;
 use crate::reply::Reply;
+use crate::route::{self, Seen};
 
 /// Takes a request through the house. `body` is read only after the key was found good.
 ///
@@ -29,11 +30,18 @@ pub async fn chat(
 
     // Identify. No record is kept of whoever has no key.
     let principal = identify::identify(state, &snapshot, &inbound.headers)?;
-    let mut ticket = Ticket::open(state, &inbound, &principal);
+    let mut ticket = Ticket::open(state, &snapshot.catalog, &inbound, &principal);
 
     // From here on every end is recorded: by the reply's own end, by this error, or by the ticket's drop.
     match walk(engine, &snapshot, &inbound, &mut ticket, &principal, body).await {
-        Ok(landed) => Ok(relay(landed, ticket, inbound.id)),
+        Ok(landed) => {
+            let told = explain::is_wanted(&inbound.headers).then(|| ticket.decision()).flatten();
+            let reply = relay(landed, ticket, inbound.id);
+            Ok(match told {
+                Some(decision) => explain::beside(reply, &decision),
+                None => reply,
+            })
+        }
         Err(error) => {
             ticket.fail(&error);
             Err(error)
@@ -62,13 +70,25 @@ async fn walk(
     let resolution = snapshot.table.resolve(&turn.model).ok_or_else(|| unknown(&turn.model))?;
     limits::may_use(principal, &turn.model, &resolution)?;
 
-    // Route: an ordered plan, with every reason.
-    let plan = Plan::ordered(&resolution, state.clock.now(), &state.breakers);
+    // Route: targets in order, with every reason.
+    let seen = Seen {
+        model: &turn.model,
+        dialect: inbound.dialect.name(),
+        stream: turn.stream,
+        principal,
+        attribution: ticket.attribution(),
+        headers: &inbound.headers,
+        payload: Some(&turn.payload),
+        prompt_bytes: turn.prompt_bytes,
+    };
+    let mut plan = route::plan(state, &resolution, &seen)?;
     ticket.decided(Arc::clone(&plan.decision));
+    ticket.remembered_by(std::mem::take(&mut plan.remember));
 
     // Dispatch: until one target has said something.
     let budget = Budget::new(&inbound.headers, &plan)?;
-    let ask = Ask::new(inbound.dialect, turn, &inbound.headers)?;
+    let (turn, losses) = route::for_providers(turn, &plan);
+    let ask = Ask::new(inbound.dialect, turn, losses, &inbound.headers)?;
     dispatch(engine, &ask, &plan, budget, ticket).await
 }
 

@@ -28,6 +28,8 @@ pub enum ReplyBody {
     Whole(Option<Bytes>),
     /// An event stream under way; pulled by the client's connection.
     Stream(Box<Relay>),
+    /// The same, with something before its first event.
+    Told(Option<Bytes>, Box<Relay>),
     /// An answer that passes as it comes, whatever it is.
     Passing(Box<Passage>),
 }
@@ -47,6 +49,10 @@ impl Body for ReplyBody {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(relay) => relay.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Told(first, relay) => match first.take() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => relay.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            },
             Self::Passing(passage) => {
                 passage.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data)))
             }
@@ -57,6 +63,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Stream(relay) => relay.is_over(),
+            Self::Told(first, relay) => first.is_none() && relay.is_over(),
             Self::Passing(passage) => passage.is_over(),
         }
     }
@@ -64,7 +71,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Told(..) => SizeHint::default(),
             Self::Passing(passage) => passage.left(),
         }
     }

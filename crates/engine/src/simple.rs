@@ -5,17 +5,20 @@ mod estimate;
 mod forward;
 mod model;
 mod passage;
+mod talk;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lockgate_core::{Error, Outcome, RequestId, Tick, Usage};
 use lockgate_dialect::operation::{Counts, Operation};
 use lockgate_dialect::{Dialect, Losses, by_name, openai_chat};
 
 pub use passage::Passage;
+pub use talk::{Hail, Talk, realtime};
 
 use crate::admit::identify;
 use crate::engine::{Engine, State};
@@ -92,7 +95,8 @@ pub async fn simple(
 
     // Identify. No record is kept of whoever has no key.
     let principal = identify::identify(state, &snapshot, &errand.headers)?;
-    let mut ticket = Ticket::begin(state, (errand.id, errand.arrived), errand.task.name().into(), &principal);
+    let begun = (errand.id, errand.arrived);
+    let mut ticket = Ticket::begin((state, &snapshot.catalog), begun, errand.task.name().into(), &principal);
 
     // From here on every end is recorded: by the reply's own end, by this error, or by the ticket's drop.
     let walked = match &errand.task {
@@ -105,7 +109,7 @@ pub async fn simple(
         }
     };
     match walked {
-        Ok(arrived) => Ok(arrived.reply(state, ticket, errand.id)),
+        Ok(arrived) => Ok(arrived.reply(state, ticket, &errand)),
         Err(error) => {
             ticket.fail(&error);
             Err(error)
@@ -141,13 +145,18 @@ impl Task {
 // === impl Arrived ===
 
 impl Arrived {
-    fn reply(self, state: &Arc<State>, mut ticket: Ticket, id: RequestId) -> Reply {
+    fn reply(self, state: &Arc<State>, mut ticket: Ticket, errand: &Errand) -> Reply {
+        // Whoever asks for a head alone wants to know how long the rest would be.
+        let length = self.headers.get(CONTENT_LENGTH).filter(|_| errand.method == Method::HEAD).cloned();
         ticket.answering(self.status.as_u16());
         ticket.lost(&self.losses);
         if let Cargo::Whole { usage, counts, .. } = &self.cargo {
             ticket.counted(*usage, counts);
         }
-        let mut headers = for_client(self.headers, &ticket, id, &self.losses);
+        let mut headers = for_client(self.headers, &ticket, errand.id, &self.losses);
+        if let Some(length) = length {
+            headers.insert(CONTENT_LENGTH, length);
+        }
         if self.estimate {
             headers.insert("x-lockgate-estimate", HeaderValue::from_static("true"));
         }

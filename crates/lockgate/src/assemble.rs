@@ -1,16 +1,19 @@
 //! From a config to what serves: providers, routes and keys become a snapshot.
 
+pub(crate) mod routes;
+pub(crate) mod wildcards;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use lockgate_catalog::Catalog;
-use lockgate_config::{Config, Target as ConfigTarget, Use};
+use lockgate_catalog::benchmark::{Benchmarks, from_csv, from_json};
+use lockgate_config::Config;
 use lockgate_core::key::KeyState;
 use lockgate_core::port::KeyStore;
-use lockgate_core::record::Target;
 use lockgate_core::{Clock, Error, Key, Tick, Upstream};
-use lockgate_engine::{KeyTable, Snapshot};
-use lockgate_route::{Registry, Route, Table};
+use lockgate_engine::{House, KeyTable, Known, Snapshot};
+use lockgate_route::{Registry, Table};
 
 use crate::catalogue;
 
@@ -66,7 +69,7 @@ pub(crate) fn upstreams(config: &Config, zero_config: bool) -> Result<Vec<Arc<Up
 }
 
 /// A provider that is priced by the rows that the config's catalogue has for it.
-fn listed(config: &Config, upstream: Upstream) -> Upstream {
+pub(crate) fn listed(config: &Config, upstream: Upstream) -> Upstream {
     Upstream { catalog: catalogue::name_of(config, &upstream.name).into(), ..upstream }
 }
 
@@ -79,28 +82,58 @@ pub(crate) fn catalog(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Ar
         .map_err(|wrong| format!("catalog.file: {}", wrong.join("\ncatalog.file: ")))
 }
 
+/// The scores in benchmarks: the built-in ones, and over them those of the file that the config names.
+///
+/// # Errors
+/// Everything that is wrong with that file, one a line.
+pub(crate) fn scores(config: &Config) -> Result<Arc<Benchmarks>, String> {
+    let built_in = Benchmarks::built_in();
+    let Some(file) = &config.catalog.scores else { return Ok(Arc::new(built_in)) };
+    let wrong = |what: &dyn std::fmt::Display| format!("catalog.scores: {}: {what}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let rows = if text.trim_start().starts_with(['[', '{']) { from_json(&text) } else { from_csv(&text) };
+    match rows {
+        Ok(rows) => Ok(Arc::new(built_in.with(rows))),
+        Err(mistakes) => {
+            let lines = mistakes
+                .iter()
+                .map(|mistake| wrong(&format_args!("line {}: {}", mistake.line, mistake.what)));
+            Err(lines.collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// What routing may know of models.
+pub(crate) struct Sources {
+    /// Their facts and prices.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Their scores.
+    pub(crate) scores: Arc<Benchmarks>,
+    /// The day on which that holds, in Unix milliseconds.
+    pub(crate) wall_ms: u64,
+}
+
 /// The routes and providers of one version.
 pub(crate) fn table(
     version: u64,
     config: &Config,
     upstreams: Vec<Arc<Upstream>>,
     registry: &Arc<Registry>,
+    sources: &Sources,
 ) -> Table {
-    let target = |target: &ConfigTarget| Target {
-        provider: target.provider.as_str().into(),
-        model: target.model.as_str().into(),
+    let text = |text: &Option<String>| text.as_deref().map(|text| Arc::from(text.to_ascii_lowercase()));
+    let house = |provider: &lockgate_config::Provider| House {
+        region: text(&provider.region),
+        zero_retention: provider.zero_retention,
+        trains: provider.training,
+        ..House::default()
     };
-    let routes = config.routes.iter().map(|route| {
-        let Use::Ordered(targets) = &route.targets;
-        Route {
-            name: route.name.as_str().into(),
-            targets: targets.iter().map(target).collect(),
-            rounds: u32::from(route.retries),
-            attempt_timeout: route.attempt_timeout,
-            timeout: route.timeout,
-        }
-    });
-    Table::new(version, upstreams, routes, Arc::clone(registry))
+    let houses =
+        config.providers.iter().map(|provider| (provider.name.as_str().into(), house(provider))).collect();
+    let known =
+        Known::new(Arc::clone(&sources.catalog), Arc::clone(&sources.scores), houses, sources.wall_ms);
+    let (routes, policies) = (routes::routes(config), routes::policies(config));
+    Table::informed(version, upstreams, routes, Arc::clone(registry), Arc::new(known), policies)
 }
 
 /// The keys of the store, and those that live only as long as the process.

@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Config {
-        let known = Known { providers: &["openai", "demo"] };
+        let known = Known::providers(&["openai", "demo"]);
         let (config, said) = load(text, &|_| None, &known);
         config.unwrap_or_else(|| panic!("{said:?}"))
     }

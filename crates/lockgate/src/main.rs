@@ -13,6 +13,7 @@ mod reload;
 mod settings;
 mod table;
 mod terminal;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

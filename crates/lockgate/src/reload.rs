@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockgate_config::ModelCatalog;
 use lockgate_core::port::KeyStore;
 use lockgate_core::{Event, Key};
 use lockgate_engine::{Snapshot, State};
 use lockgate_server::Certificates;
 
-use crate::assemble;
+use crate::assemble::{self, Sources};
 use crate::settings::Settings;
 
 /// How often changes are looked for. Looking is a few calls to the file system and one query of one row.
@@ -25,6 +26,8 @@ pub(crate) struct Reloader {
     file: Option<Watched>,
     /// The list of models that the config names.
     catalog: Option<Watched>,
+    /// The scores that it names.
+    scores: Option<Watched>,
     certificates: Option<(Arc<Certificates>, [Watched; 2])>,
     revision: Option<u64>,
 }
@@ -45,7 +48,7 @@ impl Reloader {
         store: Arc<dyn KeyStore>,
         own_keys: Vec<Key>,
         file: Option<PathBuf>,
-        catalog: Option<PathBuf>,
+        lists: &ModelCatalog,
         certificates: Option<Arc<Certificates>>,
         revision: Option<u64>,
     ) -> Self {
@@ -58,7 +61,8 @@ impl Reloader {
             store,
             own_keys,
             file: file.map(Watched::new),
-            catalog: catalog.map(Watched::new),
+            catalog: lists.file.clone().map(Watched::new),
+            scores: lists.scores.clone().map(Watched::new),
             certificates,
             revision,
         }
@@ -67,7 +71,7 @@ impl Reloader {
     /// Puts in force what has changed since the last look.
     pub(crate) fn look(&mut self) {
         // Both are looked at, so that neither is seen as new again.
-        let files = [&mut self.file, &mut self.catalog];
+        let files = [&mut self.file, &mut self.catalog, &mut self.scores];
         if files.into_iter().flatten().map(Watched::has_changed).filter(|changed| *changed).count() > 0 {
             self.reload_config();
         }
@@ -103,22 +107,25 @@ impl Reloader {
             Ok(settings) => {
                 // Before the list is read, and also if it cannot be: a correction must be seen.
                 self.catalog = settings.config.catalog.file.clone().map(Watched::new);
+                self.scores = settings.config.catalog.scores.clone().map(Watched::new);
                 assemble::upstreams(&settings.config, false).and_then(|upstreams| {
                     let catalog = assemble::catalog(&settings.config, &upstreams)?;
-                    Ok((settings.config, upstreams, catalog))
+                    let scores = assemble::scores(&settings.config)?;
+                    let sources = Sources { catalog, scores, wall_ms: self.state.clock.wall_ms() };
+                    Ok((settings.config, upstreams, sources))
                 })
             }
             Err(failure) => Err(failure.message().to_owned()),
         };
         match made {
-            Ok((config, upstreams, catalog)) => {
+            Ok((config, upstreams, sources)) => {
                 let now = self.state.snapshot.load_full();
                 let version = now.table.version() + 1;
-                let table = assemble::table(version, &config, upstreams, &self.state.registry);
+                let table = assemble::table(version, &config, upstreams, &self.state.registry, &sources);
                 self.state.snapshot.store(Arc::new(Snapshot {
                     table: Arc::new(table),
                     keys: Arc::clone(&now.keys),
-                    catalog,
+                    catalog: sources.catalog,
                 }));
                 self.state.events.emit(&Event::ConfigReloaded { version });
             }
@@ -179,7 +186,7 @@ fn mark(path: &Path) -> Option<Mark> {
 
 #[cfg(test)]
 mod tests {
-    use lockgate_core::RequestId;
+    use lockgate_core::{Clock as _, RequestId};
     use lockgate_dialect::openai_chat::OpenAiChat;
     use lockgate_engine::{Engine, Inbound, chat};
     use lockgate_provider::HttpTransport;
@@ -211,11 +218,13 @@ mod tests {
             let own = vec![builder::key(builder::KEY)];
             let upstreams = assemble::upstreams(&settings.config, false).unwrap();
             let catalog = assemble::catalog(&settings.config, &upstreams).unwrap();
-            let table = assemble::table(1, &settings.config, upstreams, &registry);
+            let scores = assemble::scores(&settings.config).unwrap();
+            let sources = Sources { catalog, scores, wall_ms: clock.wall_ms() };
+            let table = assemble::table(1, &settings.config, upstreams, &registry, &sources);
             let keys = assemble::keys(&*store, &own).unwrap();
             let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
             let state = Arc::new(State {
-                snapshot: Arc::new(assemble::snapshot(table, keys, catalog)).into(),
+                snapshot: Arc::new(assemble::snapshot(table, keys, sources.catalog)).into(),
                 registry,
                 breakers: lockgate_route::Settings::default(),
                 clock: clock.clone(),
@@ -223,8 +232,8 @@ mod tests {
                 records: records.clone(),
                 hasher: Box::new(builder::hash),
             });
-            let list = settings.config.catalog.file;
-            let reloader = Reloader::new(Arc::clone(&state), store, own, Some(file), list, None, None);
+            let lists = settings.config.catalog;
+            let reloader = Reloader::new(Arc::clone(&state), store, own, Some(file), &lists, None, None);
             let transport = Arc::new(HttpTransport::new(lockgate_demo::Demo::default(), clock));
             Self { folder, engine: Engine { state, transport }, reloader, records, events }
         }

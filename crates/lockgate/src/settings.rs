@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use lockgate_catalog::benchmark::Benchmarks;
 use lockgate_config::{Config, Diagnostic, Known, Severity, Store, load};
 use lockgate_core::Secret;
 
+use crate::assemble::routes::condition_faults;
 use crate::exit::Failure;
 
 /// What a process runs by.
@@ -49,7 +51,10 @@ impl Settings {
 pub(crate) fn diagnose(text: &str) -> (Option<Config>, Vec<Diagnostic>) {
     let names: Vec<&str> =
         lockgate_provider::ALL.iter().map(|profile| profile.name).chain([lockgate_provider::DEMO]).collect();
-    load(text, &|name| std::env::var(name).ok(), &Known { providers: &names })
+    let built_in = Benchmarks::built_in();
+    let benchmarks: Vec<&str> = built_in.iter().map(|benchmark| &*benchmark.name).collect();
+    let known = Known { providers: &names, benchmarks: &benchmarks, conditions: condition_faults };
+    load(text, &|name| std::env::var(name).ok(), &known)
 }
 
 /// Diagnostics, one a paragraph.

@@ -26,7 +26,8 @@ impl Blanks {
             ("account", &provider.account),
         ];
         for (name, value) in settings {
-            if value.is_some() && !profile.blanks.iter().any(|blank| blank.name == name) {
+            // Where a provider works matters to routes, whether its address says so or not.
+            if name != "region" && value.is_some() && !profile.blanks.iter().any(|blank| blank.name == name) {
                 return Err(format!("{name} is no part of the address of this type"));
             }
         }

@@ -8,7 +8,8 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
 use lockgate_config::{Provider, ProviderType};
-use lockgate_core::upstream::{Address, Http2, Paths, Reach, StreamUsage, Timeouts};
+use lockgate_core::port::Signer;
+use lockgate_core::upstream::{Address, Credential, Http2, Paths, Prefill, Reach, StreamUsage, Timeouts};
 use lockgate_core::{Quirks, Secret, Speech, Upstream};
 
 use crate::auth::{self, Proof};
@@ -42,6 +43,13 @@ struct Site {
     /// What stands before the paths of dialects that are not behind the address' own prefix; `None` where the
     /// address is the user's own, and one cannot tell.
     root: Option<String>,
+}
+
+/// What one credential shows.
+enum Shown<'a> {
+    Nothing,
+    Key(&'a Secret),
+    Signer(&'a Arc<dyn Signer>),
 }
 
 /// The longest answer of the demo provider that is read whole.
@@ -85,10 +93,12 @@ pub fn discovered(env: &dyn Fn(&str) -> Option<String>) -> Vec<Upstream> {
 
 /// The demo provider.
 pub fn demo() -> Upstream {
+    let quirks = Quirks { prefill: Prefill::Last, ..Quirks::default() };
     Upstream {
         name: DEMO.into(),
         catalog: DEMO.into(),
-        speaks: vec![Arc::new(Speech::plain(Spoken::CHAT.dialect))],
+        speaks: vec![Arc::new(Speech { quirks, ..Speech::plain(Spoken::CHAT.dialect) })],
+        credentials: Vec::new(),
         reach: Reach::Demo,
         timeouts: Timeouts::default(),
         max_answer: MAX_ANSWER,
@@ -114,12 +124,31 @@ fn upstream(provider: &Provider, profile: &'static Profile, world: World<'_>) ->
     };
     site.address.insecure = provider.tls.insecure;
     site.address.ca = ca;
-    let mut speaks = Vec::new();
-    for spoken in profile.speaks {
-        if let Some(paths) = paths(spoken, &site, &blanks)? {
-            speaks.push(Arc::new(speech(spoken, paths, provider, profile, &proof)?));
+    let spoken_with = |proof: &Shown<'_>| {
+        let mut speaks = Vec::new();
+        for spoken in profile.speaks {
+            if let Some(paths) = paths(spoken, &site, &blanks)? {
+                speaks.push(Arc::new(speech(spoken, paths, provider, profile, proof)?));
+            }
         }
-    }
+        Ok::<_, String>(speaks)
+    };
+    let mut credentials = Vec::new();
+    let speaks = match &proof {
+        Proof::Nothing => spoken_with(&Shown::Nothing)?,
+        Proof::Signer(signer) => spoken_with(&Shown::Signer(signer))?,
+        Proof::Keys(keys) => {
+            for (at, key) in keys.iter().enumerate() {
+                let speaks = spoken_with(&Shown::Key(key))?;
+                credentials.push(Credential { name: name_of(at, key).into(), speaks });
+            }
+            let first = credentials.first().map(|first| first.speaks.clone()).unwrap_or_default();
+            if credentials.len() == 1 {
+                credentials.clear();
+            }
+            first
+        }
+    };
     if speaks.is_empty() && !profile.speaks.is_empty() {
         return Err("base_url must be without a path here: the paths of this type begin at its root".into());
     }
@@ -130,6 +159,7 @@ fn upstream(provider: &Provider, profile: &'static Profile, world: World<'_>) ->
             _ => provider.name.as_str().into(),
         },
         speaks,
+        credentials,
         reach: Reach::Network(Box::new(site.address)),
         timeouts: Timeouts {
             connect: provider.timeouts.connect,
@@ -186,18 +216,18 @@ fn speech(
     paths: Paths,
     provider: &Provider,
     profile: &Profile,
-    proof: &Proof,
+    proof: &Shown<'_>,
 ) -> Result<Speech, String> {
     let mut headers = HeaderMap::new();
     let mut signer = None;
     match proof {
-        Proof::Nothing => {}
-        Proof::Key(key) => {
+        Shown::Nothing => {}
+        Shown::Key(key) => {
             let (name, value) = credential(spoken.auth.unwrap_or(profile.auth), key)
                 .ok_or("api_key has characters that no header can carry")?;
             headers.insert(name, value);
         }
-        Proof::Signer(known) => signer = Some(Arc::clone(known)),
+        Shown::Signer(known) => signer = Some(Arc::clone(known)),
     }
     for (name, value) in spoken.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -233,6 +263,7 @@ fn speech(
                 .collect(),
             rename: spoken.rename.iter().copied().chain(provider.rename.iter()).map(owned).collect(),
             add: spoken.add.iter().copied().map(owned).collect(),
+            prefill: spoken.prefill,
         },
     })
 }
@@ -250,6 +281,17 @@ pub(crate) fn address(url: &str) -> Option<Address> {
     let authority: Authority = uri.authority().filter(|a| !a.as_str().contains('@'))?.clone();
     let prefix = uri.path().trim_end_matches('/').to_owned();
     Some(Address { scheme, authority, prefix, http2: Http2::Auto, ca: None, insecure: false })
+}
+
+/// What a key is called in records: its place, and its end where that gives nothing away.
+fn name_of(at: usize, key: &Secret) -> String {
+    const SHOWN: usize = 4;
+    /// A key of fewer characters would be too well known by its last four.
+    const LONG_ENOUGH: usize = 16;
+    let text = key.expose();
+    let length = text.chars().count();
+    let end: String = text.chars().skip(length.saturating_sub(SHOWN)).collect();
+    if length < LONG_ENOUGH { format!("#{}", at + 1) } else { format!("#{} \u{2026}{end}", at + 1) }
 }
 
 fn credential(auth: Auth, key: &Secret) -> Option<(HeaderName, HeaderValue)> {

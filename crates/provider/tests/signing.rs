@@ -96,7 +96,7 @@ fn value<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 fn upstream(yaml: &str, json: &str) -> Arc<Upstream> {
     let env = |name: &str| (name == "CREDENTIALS").then(|| json.to_owned());
-    let (config, found) = load(yaml, &env, &Known { providers: &["vertex", "bedrock"] });
+    let (config, found) = load(yaml, &env, &Known::providers(&["vertex", "bedrock"]));
     let config = config.unwrap_or_else(|| panic!("{found:?}"));
     let none = |_: &str| None;
     Arc::new(compile(&config.providers[0], &none, &|_| Ok(Vec::new())).unwrap())

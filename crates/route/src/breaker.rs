@@ -1,8 +1,9 @@
 //! When an endpoint leaves rotation, and how it returns.
 //!
-//! Closed: all calls pass; failures are counted. It opens after a run of failures, or when too large a share of the
-//! calls in a window failed. Open: no call passes until a pause is over. Half open: one call a second passes as a probe;
-//! a success closes it, a failure opens it again for twice as long, up to a limit.
+//! Closed: all calls pass; failures are counted. It opens after a run of failures, after a shorter run of refused
+//! connections, or when too large a share of the calls in a window failed. Open: no call passes until a pause is over. Half
+//! open: one call a second passes as a probe; its success closes the breaker, a failure opens it again for twice as long, up
+//! to a limit. Limited: the provider has said when it takes calls again; that is not a failure, and nothing is probed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct Breaker {
 pub struct Settings {
     /// Opens after so many failures in a row.
     pub run: u32,
+    /// Opens after so many connections in a row that did not come about.
+    pub refused: u32,
     /// Opens when at least this share of the calls in a window failed, in percent.
     pub share: u32,
     /// Calls that a window must have before the share counts.
@@ -43,11 +46,30 @@ pub enum State {
     Probe,
     /// No call before this time.
     Open(Tick),
+    /// The provider takes no call before this time, as it said itself.
+    Limited(Tick),
+}
+
+/// What a breaker has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What a call would be told.
+    pub state: State,
+    /// Calls that ended in the window under way.
+    pub calls: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// Failures since the last success.
+    pub run: u32,
+    /// How often it opened since it was last closed; 0 when closed.
+    pub opened: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Inner {
     run: u32,
+    /// Of these the last ones in a row that had no connection.
+    refused: u32,
     window_start: Tick,
     calls: u32,
     failures: u32,
@@ -55,6 +77,10 @@ struct Inner {
     opened: u32,
     /// From when on a probe may pass.
     next_probe: Tick,
+    /// A probe is under way, so a success may be its own.
+    probing: bool,
+    /// No call before this time.
+    limited: Tick,
 }
 
 // === impl Settings ===
@@ -63,6 +89,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             run: 5,
+            refused: 3,
             share: 50,
             least: 20,
             window: Duration::from_secs(30),
@@ -73,61 +100,91 @@ impl Default for Settings {
     }
 }
 
+// === impl State ===
+
+impl State {
+    /// Until when no call passes; `None` when one does.
+    pub const fn out_until(self) -> Option<Tick> {
+        match self {
+            Self::Closed | Self::Probe => None,
+            Self::Open(until) | Self::Limited(until) => Some(until),
+        }
+    }
+
+    /// Its stable word: `closed`, `half_open`, `open`, `limited`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Probe => "half_open",
+            Self::Open(_) => "open",
+            Self::Limited(_) => "limited",
+        }
+    }
+}
+
 // === impl Breaker ===
 
 impl Breaker {
     /// Whether a call may pass now. A [`State::Probe`] is handed out once for each interval.
     pub fn admit(&self, now: Tick, settings: &Settings) -> State {
         let mut inner = self.lock();
-        if inner.opened == 0 {
-            return State::Closed;
+        let state = inner.state(now);
+        if state == State::Probe {
+            inner.next_probe = now.plus(settings.probe_every);
+            inner.probing = true;
         }
-        if now < inner.next_probe {
-            return State::Open(inner.next_probe);
-        }
-        inner.next_probe = now.plus(settings.probe_every);
-        State::Probe
+        state
+    }
+
+    /// A call is made although the breaker is open, as there is no other: it counts as a probe.
+    pub fn insist(&self) {
+        self.lock().probing = true;
     }
 
     /// What a call would be told now, without taking a probe.
     pub fn state(&self, now: Tick) -> State {
-        let inner = self.lock();
-        match inner.opened {
-            0 => State::Closed,
-            _ if now < inner.next_probe => State::Open(inner.next_probe),
-            _ => State::Probe,
-        }
+        self.lock().state(now)
     }
 
-    /// A call succeeded. Returns whether that closed the breaker.
+    /// What it has seen so far.
+    pub fn seen(&self, now: Tick, settings: &Settings) -> Seen {
+        let mut inner = *self.lock();
+        inner.roll(now, settings);
+        let Inner { calls, failures, run, opened, .. } = inner;
+        Seen { state: inner.state(now), calls, failures, run, opened }
+    }
+
+    /// A call succeeded. Returns whether that closed the breaker: a call that began before it opened does not.
     pub fn success(&self, now: Tick, settings: &Settings) -> bool {
         let mut inner = self.lock();
         if inner.opened > 0 {
-            *inner = Inner { window_start: now, ..Inner::default() };
-            return true;
+            if inner.probing {
+                *inner = Inner { window_start: now, ..Inner::default() };
+            }
+            return inner.opened == 0;
         }
         inner.roll(now, settings);
-        inner.run = 0;
+        (inner.run, inner.refused) = (0, 0);
         inner.calls = inner.calls.saturating_add(1);
         false
     }
 
     /// A call failed in a way that speaks against the endpoint. Returns whether that opened the breaker from closed.
     pub fn failure(&self, now: Tick, settings: &Settings) -> bool {
+        self.lock().failed(false, now, settings)
+    }
+
+    /// A call failed as there was no connection. Returns whether that opened the breaker from closed.
+    pub fn refused(&self, now: Tick, settings: &Settings) -> bool {
+        self.lock().failed(true, now, settings)
+    }
+
+    /// The provider takes no calls before `until`. Returns whether it was in rotation until now.
+    pub fn limit(&self, until: Tick, now: Tick) -> bool {
         let mut inner = self.lock();
-        inner.roll(now, settings);
-        inner.run = inner.run.saturating_add(1);
-        inner.calls = inner.calls.saturating_add(1);
-        inner.failures = inner.failures.saturating_add(1);
-        let was_closed = inner.opened == 0;
-        let shares = u64::from(inner.failures) * 100 >= u64::from(inner.calls) * u64::from(settings.share);
-        let opens = inner.run >= settings.run || (inner.calls >= settings.least && shares);
-        if !was_closed || opens {
-            let factor = 2_u32.saturating_pow(inner.opened.min(16));
-            inner.opened = inner.opened.saturating_add(1);
-            inner.next_probe = now.plus(settings.pause.saturating_mul(factor).min(settings.longest));
-        }
-        was_closed && opens
+        let was_in = inner.limited <= now;
+        inner.limited = inner.limited.max(until);
+        was_in && inner.limited > now
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -137,6 +194,38 @@ impl Breaker {
 }
 
 impl Inner {
+    fn state(&self, now: Tick) -> State {
+        if now < self.limited {
+            return State::Limited(self.limited);
+        }
+        match self.opened {
+            0 => State::Closed,
+            _ if now < self.next_probe => State::Open(self.next_probe),
+            _ => State::Probe,
+        }
+    }
+
+    fn failed(&mut self, refused: bool, now: Tick, settings: &Settings) -> bool {
+        self.roll(now, settings);
+        self.run = self.run.saturating_add(1);
+        self.refused = if refused { self.refused.saturating_add(1) } else { 0 };
+        self.calls = self.calls.saturating_add(1);
+        self.failures = self.failures.saturating_add(1);
+        let was_closed = self.opened == 0;
+        let shares = u64::from(self.failures) * 100 >= u64::from(self.calls) * u64::from(settings.share);
+        let opens = self.run >= settings.run
+            || self.refused >= settings.refused
+            || (self.calls >= settings.least && shares);
+        // A call that began before the breaker opened must not make the pause longer; a probe does.
+        if (was_closed && opens) || self.probing {
+            let factor = 2_u32.saturating_pow(self.opened.min(16));
+            self.opened = self.opened.saturating_add(1);
+            self.probing = false;
+            self.next_probe = now.plus(settings.pause.saturating_mul(factor).min(settings.longest));
+        }
+        was_closed && opens
+    }
+
     fn roll(&mut self, now: Tick, settings: &Settings) {
         if now.since(self.window_start) >= settings.window {
             self.window_start = now;
@@ -190,6 +279,51 @@ mod tests {
             opened |= breaker.failure(S(1), &settings);
         }
         assert!(opened);
+    }
+
+    #[test]
+    fn refused_connections_open_it_sooner() {
+        let (breaker, settings) = (Breaker::default(), Settings::default());
+        assert!(!breaker.refused(S(0), &settings));
+        assert!(!breaker.failure(S(0), &settings), "another failure breaks the run");
+        assert!(!breaker.refused(S(1), &settings));
+        assert!(!breaker.success(S(1), &settings), "and so does a success");
+        assert!(!breaker.refused(S(2), &settings) && !breaker.refused(S(2), &settings));
+        assert!(breaker.refused(S(2), &settings));
+        assert_eq!(breaker.state(S(3)), State::Open(S(7)));
+    }
+
+    #[test]
+    fn calls_that_began_before_it_opened_neither_close_it_nor_lengthen_its_pause() {
+        let (breaker, settings) = (Breaker::default(), Settings::default());
+        for _ in 0..5 {
+            breaker.failure(S(0), &settings);
+        }
+        breaker.failure(S(1), &settings);
+        assert!(!breaker.success(S(1), &settings));
+        assert_eq!(breaker.state(S(2)), State::Open(S(5)));
+        assert_eq!(breaker.admit(S(5), &settings), State::Probe);
+        assert!(breaker.success(S(5), &settings), "the probe's own");
+    }
+
+    #[test]
+    fn a_limit_is_kept_to_its_end_and_is_no_failure() {
+        let (breaker, settings) = (Breaker::default(), Settings::default());
+        assert!(breaker.limit(S(9), S(0)));
+        assert!(!breaker.limit(S(7), S(1)), "it is out already, and the later one holds");
+        assert_eq!(breaker.admit(S(8), &settings), State::Limited(S(9)));
+        assert_eq!(breaker.admit(S(9), &settings), State::Closed);
+        assert_eq!(breaker.seen(S(9), &settings).failures, 0);
+    }
+
+    #[test]
+    fn the_only_endpoint_there_is_closes_its_breaker_with_the_first_good_answer() {
+        let (breaker, settings) = (Breaker::default(), Settings::default());
+        for _ in 0..5 {
+            breaker.failure(S(0), &settings);
+        }
+        breaker.insist();
+        assert!(breaker.success(S(1), &settings));
     }
 
     #[test]

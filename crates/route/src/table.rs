@@ -6,24 +6,14 @@ use std::time::Duration;
 
 use lockgate_core::key::matches;
 use lockgate_core::record::Target;
-use lockgate_core::{Candidate, Decision, Matched, Standing, Upstream};
+use lockgate_core::{Candidate, Decision, Matched, Upstream};
 
 use crate::endpoint::{Endpoint, Registry};
-
-/// A virtual model: a name that stands for targets in order.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its targets in the order of preference.
-    pub targets: Vec<Target>,
-    /// How often the targets are gone through again after all have failed.
-    pub rounds: u32,
-    /// How long one attempt may take up to its answer or its first content; `None`: the provider's own limit.
-    pub attempt_timeout: Option<Duration>,
-    /// How long a request of this route may take in all; `None`: as long as the provider's own limit.
-    pub timeout: Option<Duration>,
-}
+use crate::plan::Detours;
+use crate::policy::Policy;
+use crate::route::{Branch, Route, RouteSettings};
+use crate::tree::{Grower, Tree};
+use crate::view::{Knowledge, Nothing};
 
 /// All names of one snapshot.
 #[derive(Debug)]
@@ -32,6 +22,8 @@ pub struct Table {
     upstreams: Vec<Arc<Upstream>>,
     routes: HashMap<Arc<str>, Route>,
     registry: Arc<Registry>,
+    knowledge: Arc<dyn Knowledge>,
+    policy: Option<Arc<dyn Policy>>,
     /// What was looked up before. Bounded by [`REMEMBERED`], as names come from clients.
     seen: RwLock<HashMap<Arc<str>, Arc<Resolution>>>,
 }
@@ -56,11 +48,17 @@ pub struct Resolution {
     pub patience: Patience,
     /// The decision when all of them are eligible.
     pub decision: Arc<Decision>,
+    /// How they are called.
+    pub settings: Arc<RouteSettings>,
+    /// Where a request goes on after a failure.
+    pub detours: Arc<Detours>,
+    /// What chooses among them.
+    pub tree: Arc<Tree>,
 }
 
 const REMEMBERED: usize = 4_096;
-/// For a name that is not a route.
-const DIRECT: Patience = Patience { rounds: 1, attempt: None, total: None };
+/// Rounds over the targets, where a route does not say.
+const ROUNDS: u32 = 1;
 
 // === impl Table ===
 
@@ -73,8 +71,25 @@ impl Table {
         routes: impl IntoIterator<Item = Route>,
         registry: Arc<Registry>,
     ) -> Self {
+        Self::informed(version, upstreams, routes, registry, Arc::new(Nothing), None)
+    }
+
+    /// The same with what is known of models, and with policies.
+    pub fn informed(
+        version: u64,
+        upstreams: Vec<Arc<Upstream>>,
+        routes: impl IntoIterator<Item = Route>,
+        registry: Arc<Registry>,
+        knowledge: Arc<dyn Knowledge>,
+        policy: Option<Arc<dyn Policy>>,
+    ) -> Self {
         let routes = routes.into_iter().map(|route| (Arc::clone(&route.name), route)).collect();
-        Self { version, upstreams, routes, registry, seen: RwLock::default() }
+        Self { version, upstreams, routes, registry, knowledge, policy, seen: RwLock::default() }
+    }
+
+    /// What is known of models.
+    pub fn knowledge(&self) -> &dyn Knowledge {
+        &*self.knowledge
     }
 
     /// The version of the snapshot.
@@ -110,50 +125,58 @@ impl Table {
 
     fn look_up(&self, name: &str) -> Option<Resolution> {
         if let Some(route) = self.routes.get(name) {
-            let endpoints =
-                route.targets.iter().filter_map(|t| self.endpoint(&t.provider, &t.model)).collect();
-            let patience =
-                Patience { rounds: route.rounds, attempt: route.attempt_timeout, total: route.timeout };
-            return self.resolution(Matched::Route, endpoints, patience);
+            return self.resolution(Matched::Route, route);
         }
+        let direct = |matched, upstream: &Arc<Upstream>, model: &str| {
+            let target = Target { provider: Arc::clone(&upstream.name), model: model.into() };
+            self.resolution(matched, &Route::of(name, Branch::target(target)))
+        };
         if let Some((provider, model)) = name.split_once('/')
             && !model.is_empty()
-            && let Some(endpoint) = self.endpoint(provider, model)
+            && let Some(upstream) = self.upstreams.iter().find(|upstream| *upstream.name == *provider)
         {
-            return self.resolution(Matched::Direct, vec![endpoint], DIRECT);
+            return direct(Matched::Direct, upstream, model);
         }
         let lists = |upstream: &&Arc<Upstream>| upstream.models.iter().any(|model| **model == *name);
         let claims = |upstream: &&Arc<Upstream>| upstream.claims.iter().any(|pattern| matches(pattern, name));
         let upstream = self.upstreams.iter().find(lists).or_else(|| self.upstreams.iter().find(claims))?;
-        let endpoint = self.endpoint(&upstream.name, name)?;
-        self.resolution(Matched::Plain, vec![endpoint], DIRECT)
+        direct(Matched::Plain, upstream, name)
     }
 
-    fn endpoint(&self, provider: &str, model: &str) -> Option<Arc<Endpoint>> {
-        let upstream = self.upstreams.iter().find(|upstream| *upstream.name == *provider)?;
+    fn endpoint(&self, upstream: &Arc<Upstream>, model: &str) -> Arc<Endpoint> {
         let target = Target { provider: Arc::clone(&upstream.name), model: model.into() };
-        let breaker = self.registry.breaker(&target);
-        Some(Arc::new(Endpoint { target, upstream: Arc::clone(upstream), breaker }))
+        let facts = Arc::new(self.knowledge.facts(upstream, model));
+        Arc::new(Endpoint::new(target, Arc::clone(upstream), facts, &self.registry))
     }
 
-    fn resolution(
-        &self,
-        matched: Matched,
-        endpoints: Vec<Arc<Endpoint>>,
-        patience: Patience,
-    ) -> Option<Resolution> {
+    fn resolution(&self, matched: Matched, route: &Route) -> Option<Resolution> {
+        let endpoint = |upstream: &Arc<Upstream>, model: &str| self.endpoint(upstream, model);
+        let grower = Grower::new(&self.upstreams, &self.routes, &*self.knowledge, &endpoint);
+        let tree = grower.grow(route, self.policy.clone(), &self.registry);
+        let endpoints = tree.endpoints();
         if endpoints.is_empty() {
             return None;
         }
-        let candidates = endpoints
-            .iter()
-            .map(|endpoint| Candidate {
-                provider: Arc::clone(&endpoint.target.provider),
-                model: Arc::clone(&endpoint.target.model),
-                standing: Standing::Eligible,
-            })
-            .collect();
-        let decision = Arc::new(Decision { snapshot: self.version, matched, candidates });
-        Some(Resolution { endpoints, patience, decision })
+        let candidates = endpoints.iter().map(|endpoint| Candidate::eligible(&endpoint.target)).collect();
+        let decision = Arc::new(Decision { snapshot: self.version, matched, candidates, choice: None });
+        let settings = Arc::clone(&tree.spots[0].settings);
+        Some(Resolution {
+            patience: Patience::of(&settings),
+            decision,
+            settings,
+            detours: Arc::new(Detours::declared(&tree)),
+            endpoints,
+            tree: Arc::new(tree),
+        })
+    }
+}
+
+// === impl Patience ===
+
+impl Patience {
+    /// What settings say of it.
+    pub fn of(settings: &RouteSettings) -> Self {
+        let rounds = settings.rounds.unwrap_or(ROUNDS);
+        Self { rounds, attempt: settings.attempt_timeout, total: settings.timeout }
     }
 }

@@ -19,7 +19,7 @@ use crate::watch::Pulse;
 /// The body of any answer. While it lives its request is under way.
 pub(crate) struct Outgoing {
     inner: Inner,
-    _under_way: UnderWay,
+    _under_way: Option<UnderWay>,
 }
 
 enum Inner {
@@ -54,8 +54,8 @@ pub(crate) async fn read(mut body: Incoming, most: usize, within: Duration) -> R
         if body.is_end_stream() {
             return Ok(first);
         }
-        let mut all =
-            BytesMut::with_capacity(announced.clamp(first.len() * 2, MOST_AT_ONCE.max(first.len() * 2)));
+        let room = if announced > 0 { announced.min(MOST_AT_ONCE) } else { first.len() * 2 };
+        let mut all = BytesMut::with_capacity(room.max(first.len()));
         all.extend_from_slice(&first);
         drop(first);
         while let Some(piece) = next(&mut body).await? {
@@ -91,11 +91,16 @@ fn too_large(most: usize) -> Error {
 
 impl Outgoing {
     pub(crate) const fn reply(body: ReplyBody, under_way: UnderWay) -> Self {
-        Self { inner: Inner::Reply(body), _under_way: under_way }
+        Self { inner: Inner::Reply(body), _under_way: Some(under_way) }
+    }
+
+    /// No body: what is under way goes on without HTTP.
+    pub(crate) const fn nothing() -> Self {
+        Self { inner: Inner::Reply(ReplyBody::Whole(None)), _under_way: None }
     }
 
     pub(crate) const fn page(body: axum::body::Body, under_way: UnderWay) -> Self {
-        Self { inner: Inner::Page(body), _under_way: under_way }
+        Self { inner: Inner::Page(body), _under_way: Some(under_way) }
     }
 }
 

@@ -9,14 +9,17 @@ use hyper::body::Incoming;
 use lockgate_core::{Error, Event, Kind, RequestId};
 use lockgate_dialect::Dialect;
 use lockgate_dialect::openai_chat::OpenAiChat;
-use lockgate_engine::{Engine, Errand, Inbound, Reply, ReplyBody, admit, chat, simple};
+use lockgate_engine::{
+    Engine, Errand, Hail, Inbound, Reply, ReplyBody, admit, chat, explain, realtime, simple,
+};
 
 use crate::body::{Outgoing, UnderWay, read};
+use crate::drain::Phase;
 use crate::house::House;
 use crate::panics::caught;
 use crate::paths::{Form, Operation, operation};
 use crate::watch::Pulse;
-use crate::{admin, models, page};
+use crate::{admin, models, page, talk};
 
 /// One worker's door.
 pub(crate) struct Door {
@@ -36,10 +39,12 @@ impl Door {
         let under_way = UnderWay::begin(&self.house.drain, pulse);
         let http1 = request.version() < http::Version::HTTP_2;
         let mut response = match operation(request.method(), request.uri(), request.headers()) {
+            Some(Operation::Realtime) => Box::pin(self.talk(request, under_way)).await,
             Some(operation) => self.data(operation, request, under_way).await,
             None => Box::pin(self.page(request, under_way)).await,
         };
-        if http1 && self.house.drain.is_leaving() {
+        let is_http = response.status() != http::StatusCode::SWITCHING_PROTOCOLS;
+        if http1 && is_http && self.house.drain.is_leaving() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -57,6 +62,7 @@ impl Door {
         let dialect: &'static dyn Dialect = match &operation {
             Operation::Chat(dialect, _) => *dialect,
             Operation::Models(form) => models::dialect(*form),
+            Operation::Realtime | Operation::Explain => &OpenAiChat,
             Operation::Simple(task) => task.words(&parts.headers),
         };
         key_from_query(&mut parts);
@@ -80,22 +86,16 @@ impl Door {
                     Box::pin(simple(&self.engine, errand, read(body, limits.body, limits.body_timeout)));
                 caught(walk).await
             }
-            Operation::Models(form) => caught(async { self.models(&parts.headers, form, id) }).await,
-        };
-        let reply = reply.unwrap_or_else(|detail| {
-            state.events.emit(&Event::PanicCaught { detail: &detail });
-            Err(Error::gateway(
-                Kind::Internal,
-                "The gateway met an error of its own; the request's id finds it in the log.",
-            )
-            .detail(detail))
-        });
-        let reply = reply.unwrap_or_else(|error| {
-            if error.kind() == Kind::Unauthenticated {
-                state.events.emit(&Event::RequestRefused(&error));
+            Operation::Explain => {
+                let limits = &self.house.limits;
+                let body = read(body, limits.body, limits.body_timeout);
+                caught(Box::pin(explain(state, &parts.headers, id, &OpenAiChat, body))).await
             }
-            render(&error, dialect, id)
-        });
+            Operation::Models(form) => caught(async { self.models(&parts.headers, form, id) }).await,
+            // Answered before.
+            Operation::Realtime => Ok(Err(talk::no_handshake())),
+        };
+        let reply = self.settled(reply).unwrap_or_else(|error| render(&error, dialect, id));
         // Answers that came in together go out together, as the requests do.
         if self.house.drain.in_flight() > 1 {
             tokio::task::yield_now().await;
@@ -104,6 +104,60 @@ impl Door {
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         response
+    }
+
+    /// `GET /v1/realtime`: a conversation that goes on without HTTP.
+    async fn talk(&self, mut request: Request<Incoming>, under_way: UnderWay) -> Response<Outgoing> {
+        let state = &self.house.state;
+        let id = RequestId::new(state.clock.wall_ms());
+        let upgrade = talk::is_handshake(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, _) = request.into_parts();
+        key_from_query(&mut parts);
+        talk::key_from_protocol(&mut parts.headers);
+        let begun = match upgrade {
+            None => Err(talk::no_handshake()),
+            Some(upgrade) => {
+                let query = parts.uri.query().map(str::to_owned);
+                let hail = Hail { id, arrived: state.clock.now(), query, headers: parts.headers };
+                let begun = caught(Box::pin(realtime(&self.engine, hail))).await;
+                self.settled(begun).map(|talk| (talk, upgrade))
+            }
+        };
+        match begun {
+            Ok((mut talk, upgrade)) => {
+                let mut response = Response::new(Outgoing::nothing());
+                *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+                *response.headers_mut() = std::mem::take(&mut talk.headers);
+                let leaving = self.house.drain.reached(Phase::Closed);
+                tokio::spawn(talk::hold(talk, upgrade, leaving, under_way));
+                response
+            }
+            Err(error) => {
+                let reply = render(&error, &OpenAiChat, id);
+                let mut response = Response::new(Outgoing::reply(reply.body, under_way));
+                *response.status_mut() = reply.status;
+                *response.headers_mut() = reply.headers;
+                response
+            }
+        }
+    }
+
+    /// A walk's end, or that of a panic; noted where nobody else does.
+    fn settled<T>(&self, walked: Result<Result<T, Error>, String>) -> Result<T, Error> {
+        let state = &self.house.state;
+        let walked = walked.unwrap_or_else(|detail| {
+            state.events.emit(&Event::PanicCaught { detail: &detail });
+            Err(Error::gateway(
+                Kind::Internal,
+                "The gateway met an error of its own; the request's id finds it in the log.",
+            )
+            .detail(detail))
+        });
+        walked.inspect_err(|error| {
+            if error.kind() == Kind::Unauthenticated {
+                state.events.emit(&Event::RequestRefused(error));
+            }
+        })
     }
 
     /// `GET /v1/models`: what the key may use.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lockgate_core::Secret;
 use lockgate_core::port::{KeyStore, RecordStore};
 use lockgate_engine::State;
+use lockgate_ledger::LedgerStore;
 
 use crate::admin::Sessions;
 use crate::drain::Drain;
@@ -16,6 +17,8 @@ pub struct House {
     pub state: Arc<State>,
     /// Keys, for the admin endpoints.
     pub keys: Arc<dyn KeyStore>,
+    /// Budgets and what is spent of them, for the admin endpoints.
+    pub ledger: Arc<dyn LedgerStore>,
     /// Records, for the admin endpoints and the start page.
     pub records: Arc<dyn RecordStore>,
     /// Opens the admin endpoints.

@@ -13,6 +13,7 @@ mod models;
 mod page;
 mod panics;
 mod paths;
+mod talk;
 mod tls;
 mod watch;
 

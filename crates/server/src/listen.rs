@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::data_plane::Door;
 use crate::drain::Phase;
@@ -121,7 +122,8 @@ async fn serve(listener: StdListener, door: &Arc<Door>, certificates: Option<Arc
     }
     drop(listener);
     let drain = &door.house.drain;
-    while drain.connections() > 0 && !drain.is_cut() {
+    // What goes on without HTTP is no connection any more.
+    while (drain.connections() > 0 || drain.in_flight() > 0) && !drain.is_cut() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -145,15 +147,18 @@ fn admit(stream: TcpStream, door: &Arc<Door>, certificates: Option<&Arc<Certific
                     connection(stream, http2, &door).await;
                 }
             }
-            Some(acceptor) => {
-                if let Ok(Ok(stream)) = timeout(limit, acceptor.accept(stream)).await {
-                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    connection(stream, http2, &door).await;
-                }
-            }
+            // In a box, as a task keeps room for its largest future, and most connections have no TLS here.
+            Some(acceptor) => Box::pin(secured(stream, acceptor, limit, &door)).await,
         }
         drop(connected);
     });
+}
+
+async fn secured(stream: TcpStream, acceptor: TlsAcceptor, limit: Duration, door: &Arc<Door>) {
+    if let Ok(Ok(stream)) = timeout(limit, acceptor.accept(stream)).await {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        connection(stream, http2, door).await;
+    }
 }
 
 /// Looks at the first bytes of a connection without taking them.
@@ -186,12 +191,13 @@ where
     });
     // What ends a connection early is the client's doing or was answered already; there is nobody left to tell.
     if http2 {
-        let mut serving = std::pin::pin!(
+        // In a box, for the same reason as TLS.
+        let mut serving = Box::pin(
             http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .keep_alive_interval(Duration::from_secs(30))
                 .max_header_list_size(u32::try_from(limits.header).unwrap_or(u32::MAX))
-                .serve_connection(io, service)
+                .serve_connection(io, service),
         );
         tokio::select! {
             biased;
@@ -202,8 +208,9 @@ where
             }
         }
     } else {
-        let mut serving =
-            std::pin::pin!(http1::Builder::new().max_buf_size(limits.header).serve_connection(io, service));
+        let mut serving = std::pin::pin!(
+            http1::Builder::new().max_buf_size(limits.header).serve_connection(io, service).with_upgrades()
+        );
         tokio::select! {
             biased;
             _ = serving.as_mut() => {}

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use lockgate_core::port::Filter;
-use lockgate_core::{Outcome, Record};
+use lockgate_core::{Money, Outcome, Record, Usage};
 use lockgate_engine::Snapshot;
 use serde::Deserialize;
 
@@ -152,8 +152,17 @@ fn try_it(out: &mut String, house: &House, model: &str) {
     );
 }
 
-const COLUMNS: [&str; 8] =
-    ["Time (UTC)", "Key", "Asked for", "Answered by", "Ended", "Tokens in / out", "Took", "Request"];
+const COLUMNS: [&str; 9] = [
+    "Time (UTC)",
+    "Key",
+    "Asked for",
+    "Answered by",
+    "Ended",
+    "Tokens in / out",
+    "Cost (USD)",
+    "Took",
+    "Request",
+];
 
 fn row(record: &Record) -> Vec<String> {
     let target = record.target.as_ref().map_or_else(String::new, |t| format!("{}/{}", t.provider, t.model));
@@ -173,9 +182,21 @@ fn row(record: &Record) -> Vec<String> {
         target,
         ended,
         tokens,
+        cost(record.cost, record.usage, record.outcome),
         format!("{:.1} ms", f64::from(record.took_us) / 1_000.0),
         record.id.to_string(),
     ]
+}
+
+/// What a request cost. A request that was never answered cost nothing that is known of; an answer without a price
+/// cost something that is not known.
+fn cost(cost: Option<Money>, usage: Option<Usage>, outcome: Outcome) -> String {
+    let estimated = usage.is_some_and(|usage| !usage.reported());
+    match cost {
+        Some(cost) => format!("{}{cost}", if estimated { "≈ " } else { "" }),
+        None if usage.is_some() || outcome == Outcome::Ok => "unknown".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// Time of day of a Unix time in milliseconds.
@@ -227,5 +248,17 @@ mod tests {
     fn what_comes_from_outside_is_escaped() {
         assert_eq!(escape("<script>\"&'"), "&lt;script&gt;&quot;&amp;&#39;");
         assert_eq!(clock_time(86_399_999), "23:59:59");
+    }
+
+    #[test]
+    fn a_cost_that_is_not_known_is_said_and_never_zero() {
+        let reported = Usage { input: 9, ..Usage::default() };
+        let estimated = Usage { source: lockgate_core::usage::Source::Estimated, ..reported };
+        let nanos = |nanos: i64| Some(Money::from_nanos(nanos));
+        assert_eq!(cost(nanos(180), Some(reported), Outcome::Ok), "0.00000018");
+        assert_eq!(cost(nanos(1_500_000_000), Some(estimated), Outcome::Cancelled), "≈ 1.50");
+        assert_eq!(cost(None, Some(reported), Outcome::Ok), "unknown");
+        assert_eq!(cost(None, None, Outcome::Ok), "unknown");
+        assert_eq!(cost(None, None, Outcome::Error), "");
     }
 }

@@ -12,6 +12,10 @@ pub(crate) enum Operation {
     Chat(&'static dyn Dialect, Option<(String, bool)>),
     /// The models that the key may use, in this form.
     Models(Form),
+    /// A conversation over a WebSocket.
+    Realtime,
+    /// The decision of a request, without a call.
+    Explain,
     /// Anything else.
     Simple(Task),
 }
@@ -49,7 +53,9 @@ const OPERATIONS: [Of; 10] = [
 ];
 /// What providers keep; everything below belongs to it.
 const KEPT: [&str; 3] = ["/files", "/batches", "/messages/batches"];
+const EXPLAIN: &str = "/route/explain";
 const PASSTHROUGH: &str = "/passthrough/";
+const REALTIME: &str = "/realtime";
 
 /// What a request asks for; `None` when it is not one of the data plane.
 pub(crate) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Operation> {
@@ -75,6 +81,9 @@ pub(crate) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Opti
     if version == "/v1" && is_kept(rest) && [Method::GET, Method::POST, Method::DELETE].contains(method) {
         return Some(Operation::Simple(Task::Kept(rest.to_owned())));
     }
+    if *method == Method::GET && rest == REALTIME {
+        return Some(Operation::Realtime);
+    }
     if *method == Method::GET {
         let form = match version {
             "/v1beta" | "/v1beta1" | "/v1alpha" => Form::Gemini,
@@ -86,6 +95,9 @@ pub(crate) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Opti
     }
     if *method != Method::POST {
         return None;
+    }
+    if version == "/v1" && rest == EXPLAIN {
+        return Some(Operation::Explain);
     }
     if let Some((_, name)) = CHATS.iter().find(|(path, _)| *path == rest) {
         return Some(Operation::Chat(by_name(name)?, None));
@@ -147,6 +159,8 @@ mod tests {
             Operation::Chat(dialect, None) => dialect.name().to_owned(),
             Operation::Chat(dialect, Some((model, stream))) => format!("{} {model} {stream}", dialect.name()),
             Operation::Models(form) => format!("{form:?}"),
+            Operation::Realtime => "realtime".to_owned(),
+            Operation::Explain => "explain".to_owned(),
             Operation::Simple(task) => match &task {
                 Task::Model(_, Some(model)) => format!("{} {model}", task.name()),
                 Task::Model(_, None) => task.name().to_owned(),
@@ -175,9 +189,12 @@ mod tests {
             let whole = "/model/anthropic.claude-3%3A0/converse";
             assert_eq!(post(whole).as_deref(), Some("bedrock.converse anthropic.claude-3:0 false"));
         }
+        assert_eq!(post("/v1/route/explain").as_deref(), Some("explain"));
         assert_eq!(post("/v1/unheard-of"), None);
         assert_eq!(post("/openaiv1/chat/completions"), None);
         assert_eq!(asked(&Method::GET, "/v1/chat/completions", None), None);
+        assert_eq!(asked(&Method::GET, "/openai/v1/realtime?model=m", None).as_deref(), Some("realtime"));
+        assert_eq!(post("/v1/realtime"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One exam of behaviours for every backend: `store_exam!(make)` stamps it onto one.
 
+pub mod ledger;
 mod samples;
 
 use std::path::Path;
@@ -54,7 +55,7 @@ pub trait Store: RecordStore + KeyStore {}
 impl<S: RecordStore + KeyStore> Store for S {}
 
 /// Holds one test with an empty store.
-pub fn sit<S: Store>(make: impl FnOnce(&Path) -> S, test: impl FnOnce(&S)) {
+pub fn sit<S>(make: impl FnOnce(&Path) -> S, test: impl FnOnce(&S)) {
     let folder = tempfile::tempdir().expect("the machine has a folder for temporary files");
     test(&make(folder.path()));
 }

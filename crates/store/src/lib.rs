@@ -1,4 +1,4 @@
-//! Rows: keys and records in SQLite, behind the ports of core.
+//! Rows: keys, records and the ledger in SQLite, behind the ports of core and ledger.
 //!
 //! Invariant: knows rows and secrets at rest; decides nothing about money, routing or who may do what.
 

@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lockgate_core::port::{Filter, KeyStore, RecordStore};
-use lockgate_core::{Error, Key, Kind, Record, RequestId};
+use lockgate_core::{Error, Key, Kind, Money, Record, RequestId};
+use lockgate_ledger::Vault;
+use lockgate_ledger::budget::{Budget, Increase};
+use lockgate_ledger::port::{AccountFilter, Adjustment, Budgets, LeaseRow, LedgerStore, NodeRow, Reconcile};
+use lockgate_ledger::rows::{AccountRow, Answer, Crossing, Entry, Epoch, Exchange};
 
 use crate::filter;
 
-/// Keys and records in memory. Nothing bounds it.
+/// Keys, records and the ledger in memory. Nothing bounds it.
 #[derive(Debug, Default)]
 pub struct Memory {
     shelves: Mutex<Shelves>,
+    vault: Mutex<Vault>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +106,81 @@ impl KeyStore for Memory {
     }
 }
 
+/// The ledger's own vault, behind a lock.
+impl LedgerStore for Memory {
+    fn open_node(&self, name: &str, now_ms: u64) -> Result<Epoch, Error> {
+        self.vault.open_node(name, now_ms)
+    }
+
+    fn exchange(&self, exchange: &Exchange) -> Result<Answer, Error> {
+        self.vault.exchange(exchange)
+    }
+
+    fn close_node(&self, epoch: Epoch, now_ms: u64) -> Result<(), Error> {
+        self.vault.close_node(epoch, now_ms)
+    }
+
+    fn fence(&self, silent_since_ms: u64, now_ms: u64) -> Result<Vec<Epoch>, Error> {
+        self.vault.fence(silent_since_ms, now_ms)
+    }
+
+    fn reconcile(&self, reconcile: &Reconcile) -> Result<Money, Error> {
+        self.vault.reconcile(reconcile)
+    }
+
+    fn adjust(&self, adjustment: &Adjustment) -> Result<bool, Error> {
+        self.vault.adjust(adjustment)
+    }
+
+    fn budgets(&self) -> Result<Budgets, Error> {
+        self.vault.budgets()
+    }
+
+    fn budget_revision(&self) -> Result<u64, Error> {
+        self.vault.budget_revision()
+    }
+
+    fn put_budget(&self, budget: &Budget) -> Result<bool, Error> {
+        self.vault.put_budget(budget)
+    }
+
+    fn remove_budget(&self, id: &str) -> Result<bool, Error> {
+        self.vault.remove_budget(id)
+    }
+
+    fn put_increase(&self, increase: &Increase) -> Result<(), Error> {
+        self.vault.put_increase(increase)
+    }
+
+    fn remove_increase(&self, id: &str) -> Result<bool, Error> {
+        self.vault.remove_increase(id)
+    }
+
+    fn accounts(&self, filter: &AccountFilter) -> Result<Vec<AccountRow>, Error> {
+        self.vault.accounts(filter)
+    }
+
+    fn leases(&self) -> Result<Vec<LeaseRow>, Error> {
+        self.vault.leases()
+    }
+
+    fn nodes(&self) -> Result<Vec<NodeRow>, Error> {
+        self.vault.nodes()
+    }
+
+    fn crossings(&self, after: i64, most: usize) -> Result<Vec<Crossing>, Error> {
+        self.vault.crossings(after, most)
+    }
+
+    fn journal(&self, request: RequestId) -> Result<Vec<Entry>, Error> {
+        self.vault.journal(request)
+    }
+
+    fn forget_ledger_before(&self, wall_ms: u64) -> Result<u64, Error> {
+        self.vault.forget_ledger_before(wall_ms)
+    }
+}
+
 fn refuse_second_name(keys: &[Key], key: &Key) -> Result<(), Error> {
     let taken = |other: &Key| other.id != key.id && other.revoked_ms.is_none() && other.name == key.name;
     if key.revoked_ms.is_none() && keys.iter().any(taken) {
@@ -117,4 +197,8 @@ pub(crate) fn name_is_taken(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     crate::store_exam!(|_| crate::Memory::new());
+
+    mod ledger {
+        crate::ledger_exam!(|_| crate::Memory::new());
+    }
 }

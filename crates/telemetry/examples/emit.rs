@@ -60,13 +60,6 @@ fn typical(number: u64) -> Record {
         overhead_us: 41,
         decision: None,
         losses: Vec::new(),
-        attempts: vec![Attempt {
-            target,
-            at_us: 41,
-            took_us: 9,
-            status: Some(200),
-            error: None,
-            detail: None,
-        }],
+        attempts: vec![Attempt { took_us: 9, status: Some(200), ..Attempt::begun(target, 41) }],
     }
 }

@@ -55,6 +55,11 @@ impl Log {
                     if open { (Level::Warn, "breaker_opened") } else { (Level::Info, "breaker_closed") };
                 self.say(level, event, |line| line.text("provider", provider).text("model", model));
             }
+            Event::CredentialRests { provider, credential, kind } => {
+                self.say(Level::Warn, "credential_rests", |line| {
+                    line.text("provider", provider).text("credential", credential).text("kind", kind.code())
+                });
+            }
             Event::ConfigReloaded { version } => {
                 self.say(Level::Info, "config_reloaded", |line| line.number("version", version));
             }

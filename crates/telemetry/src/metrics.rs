@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     records_dropped: Counter,
     record_writes: Histogram,
     store_failures: Counter,
+    credential_rests: Family<[(&'static str, String); 2], Counter>,
     config_reloads: Labelled<Counter>,
     config_version: Gauge,
     certificate_reloads: Labelled<Counter>,
@@ -94,6 +95,10 @@ impl Metrics {
                 self.store_failures.inc();
             }
             Event::BreakerChanged { provider, model, open } => self.targets.breaker(provider, model, *open),
+            Event::CredentialRests { provider, kind, .. } => {
+                let labels = [("provider", (*provider).to_owned()), ("kind", kind.code().to_owned())];
+                self.credential_rests.get_or_create(&labels).inc();
+            }
             Event::ConfigReloaded { version } => {
                 self.config_reloads.get_or_create(&ACCEPTED).inc();
                 self.config_version.set(signed(*version));
@@ -177,6 +182,12 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             &[],
             "Times that the store refused records; they are tried again",
             Counter::default(),
+        ),
+        credential_rests: book.enter(
+            "lockgate_credential_rests",
+            &["provider", "kind"],
+            "How often one of several credentials for a provider was refused and is not shown for a while",
+            Family::default(),
         ),
         config_reloads: book.enter(
             "lockgate_config_reloads",

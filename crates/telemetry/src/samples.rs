@@ -8,8 +8,7 @@ use lockgate_core::{Attribution, Clock, Error, Event, Kind, Money, Record, Reque
 
 pub(crate) fn record() -> Record {
     let target = |provider, model| Target { provider: Arc::from(provider), model: Arc::from(model) };
-    let attempt =
-        |target, status, error| Attempt { target, at_us: 41, took_us: 9, status, error, detail: None };
+    let attempt = |target, status, error| Attempt { took_us: 9, status, error, ..Attempt::begun(target, 41) };
     Record {
         id: RequestId::from_u128(7),
         dialect: Arc::from("openai_chat"),
@@ -55,6 +54,7 @@ pub(crate) fn every_event() -> Vec<(&'static str, Event<'static>)> {
         RecordsWritten Event::RecordsWritten { count: 9, took_us: 1_500 },
         StoreFailed Event::StoreFailed { detail: "disk full" },
         BreakerChanged Event::BreakerChanged { provider: "openai", model: "gpt-5", open: true },
+        CredentialRests Event::CredentialRests { provider: "openai", credential: "#2 \u{2026}9f3a", kind: Kind::UpstreamRateLimited },
         ConfigReloaded Event::ConfigReloaded { version: 3 },
         ConfigRejected Event::ConfigRejected { detail: "lockgate.yaml:3:5: unknown" },
         CertificateReloaded Event::CertificateReloaded,

@@ -50,6 +50,7 @@ pub fn upstream(name: &str) -> Upstream {
         name: Arc::from(name),
         catalog: Arc::from(name),
         speaks: vec![Arc::new(Speech { headers, ..Speech::plain("openai.chat") })],
+        credentials: Vec::new(),
         reach: Reach::Network(Box::new(Address {
             scheme: Scheme::HTTPS,
             authority: Authority::from_static("provider.invalid"),

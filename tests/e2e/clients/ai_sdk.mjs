@@ -1,11 +1,15 @@
-// Vercel AI SDK, with the providers of OpenAI (chat completions and responses), Anthropic and Google, and the
-// OpenAI-compatible one. It checks every chunk against a schema, which makes it the strictest reader of streams.
+// Vercel AI SDK, with the providers of OpenAI (chat completions and responses), Anthropic, Google, Mistral, Amazon
+// Bedrock and OpenRouter, and the OpenAI-compatible one. It checks every chunk against a schema, which makes it the
+// strictest reader of streams.
 
 import assert from "node:assert/strict";
+import { createAmazonBedrock } from "@ai-sdk/amazon-bedrock";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
+import { createMistral } from "@ai-sdk/mistral";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { createOpenRouter } from "@openrouter/ai-sdk-provider";
 import { APICallError, generateText, Output, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
 import * as contract from "./contract.mjs";
@@ -51,7 +55,8 @@ async function stream(options) {
   return seen;
 }
 
-const casesOf = (provider) => {
+/** The cases for a provider. `leastPartials`: how many partial objects of a structured answer it shows at least. */
+const casesOf = (provider, leastPartials = 2) => {
   const model = (id = MODEL, apiKey = contract.API_KEY) => provider(apiKey)(id);
   const generate = (options) => generateText({ model: model(), maxRetries: 0, ...options });
   const streamEcho = async (prompt) => {
@@ -130,7 +135,7 @@ const casesOf = (provider) => {
       let partials = 0;
       for await (const _ of result.partialOutputStream) partials += 1;
       const forecast = Forecast.parse(await result.output);
-      assert.ok(partials > 1, `${partials} partial objects`);
+      assert.ok(partials >= leastPartials, `${partials} partial objects`);
       return `${partials} partial objects, at last ${JSON.stringify(forecast)}`;
     },
 
@@ -271,15 +276,28 @@ const compatible = (apiKey) =>
     supportsStructuredOutputs: true,
   }).chatModel;
 
+const mistral = (apiKey) => createMistral({ baseURL: contract.BASE_URL, apiKey });
+const bedrock = (apiKey) => createAmazonBedrock({ baseURL: contract.ORIGIN, region: "eu-central-1", apiKey });
+const openrouter = (apiKey) => createOpenRouter({ baseURL: contract.BASE_URL, apiKey, compatibility: "strict" }).chat;
+
+/** The same cases without some. */
+const without = (cases, ...names) =>
+  Object.fromEntries(Object.entries(cases).filter(([name]) => !names.includes(name)));
+
 let allOk = true;
-for (const [name, provider, from] of [
-  ["openai", openai, "@ai-sdk/openai"],
-  ["responses", responses, "@ai-sdk/openai"],
-  ["anthropic", anthropic, "@ai-sdk/anthropic"],
-  ["google", google, "@ai-sdk/google"],
-  ["compatible", compatible, "@ai-sdk/openai-compatible"],
+for (const [name, cases, from] of [
+  ["openai", casesOf(openai), "@ai-sdk/openai"],
+  ["responses", casesOf(responses), "@ai-sdk/openai"],
+  ["anthropic", casesOf(anthropic), "@ai-sdk/anthropic"],
+  ["google", casesOf(google), "@ai-sdk/google"],
+  ["compatible", casesOf(compatible), "@ai-sdk/openai-compatible"],
+  // It forces a tool by Mistral's own word ("any"), and counts on usage in streams without asking, as Mistral gives it.
+  ["mistral", without(casesOf(mistral), "tools", "stream_usage"), "@ai-sdk/mistral"],
+  // It makes structured answers by a tool, and shows them when the tool's input is whole.
+  ["bedrock", casesOf(bedrock, 1), "@ai-sdk/amazon-bedrock"],
+  ["openrouter", casesOf(openrouter), "@openrouter/ai-sdk-provider"],
 ]) {
-  const ok = await contract.run(`ai-sdk-${name}`, ["ai", from], casesOf(provider));
+  const ok = await contract.run(`ai-sdk-${name}`, ["ai", from], cases);
   allOk &&= ok;
 }
 contract.finish(allOk);

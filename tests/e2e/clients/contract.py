@@ -41,7 +41,7 @@ SPLIT_ARGUMENTS = "split-arguments"
 
 # Words of another setting (a proxy, a real provider's key, a tracing service) must not decide a result.
 STRAY_PREFIXES = (
-    "OPENAI_", "AZURE_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "AIDER_", "LLM_",
+    "OPENAI_", "AZURE_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "AIDER_", "LLM_", "AWS_",
 )
 STRAY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
 

@@ -9,7 +9,7 @@ script=$(awk -v name="$name" '$1 == name { print $2 }' "$here/clients.txt")
 part=$(awk -v name="$name" '$1 == name { print $3 }' "$here/clients.txt")
 case $part in
 python) exec "$here/.venv/bin/python" "$here/$script" "$@" ;;
-litellm | aider) exec "$here/.venv-$part/bin/python" "$here/$script" "$@" ;;
+frameworks | litellm | aider) exec "$here/.venv-$part/bin/python" "$here/$script" "$@" ;;
 node) exec node "$here/$script" "$@" ;;
 *)
     echo "run.sh: no such client: $name" >&2

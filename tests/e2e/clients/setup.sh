@@ -2,7 +2,7 @@
 # Installs the client programs beside this file, exactly as the lock files pin them.
 #
 #   ./setup.sh                 everything
-#   ./setup.sh python node     only these parts; the parts are: python litellm aider node
+#   ./setup.sh python node     only these parts; the parts are: python frameworks litellm aider node agents
 #
 # A part that is already as its lock file says costs nothing. PYTHON names another interpreter (3.10 to 3.12).
 # Exit code: 0 all installed, 1 something could not be, 2 a needed tool is missing.
@@ -39,17 +39,19 @@ virtualenv() {
     echo "$print" >"$stamp"
 }
 
+# node_modules PART FOLDER
 node_modules() {
     command -v npm >/dev/null 2>&1 || missing "npm is not here; install Node.js 20 or newer"
     version=$(node --version) || missing "node is not here; install Node.js 20 or newer"
-    stamp=node_modules/.stamp
-    print=$(fingerprint package-lock.json "$version")
+    stamp=$2/node_modules/.stamp
+    print=$(fingerprint "$2/package-lock.json" "$version")
     if done_already "$stamp" "$print"; then
-        say "node: up to date"
+        say "$1: up to date"
         return
     fi
-    say "node: installing packages into node_modules"
-    npm ci --ignore-scripts --no-progress --loglevel=error
+    say "$1: installing packages into $2/node_modules"
+    # The agents' own install scripts only link the programs that are there without them.
+    (cd "$2" && npm ci --ignore-scripts --no-progress --loglevel=error)
     echo "$print" >"$stamp"
 }
 
@@ -59,14 +61,16 @@ if command -v flock >/dev/null 2>&1; then
     flock 9
 fi
 
-[ $# -gt 0 ] || set -- python litellm aider node
+[ $# -gt 0 ] || set -- python frameworks litellm aider node agents
 for part in "$@"; do
     case $part in
     python) virtualenv python .venv requirements.txt ;;
+    frameworks) virtualenv frameworks .venv-frameworks requirements-frameworks.txt ;;
     litellm) virtualenv litellm .venv-litellm requirements-litellm.txt ;;
     aider) virtualenv aider .venv-aider requirements-aider.txt ;;
-    node) node_modules ;;
-    *) missing "no such part: $part (python litellm aider node)" ;;
+    node) node_modules node . ;;
+    agents) node_modules agents agents ;;
+    *) missing "no such part: $part (python frameworks litellm aider node agents)" ;;
     esac
 done
 say "ready"

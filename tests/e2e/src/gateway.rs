@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method};
+use http_body_util::Full;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -283,6 +285,21 @@ impl Gateway {
             .unwrap_or_else(|error| panic!("no answer to {body}: {error}"))
             .read(ANSWER)
             .await
+    }
+
+    /// Sends a request with its own key, these headers and this body, and reads the answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let mut request = request(method, self.address(), path, &self.key, &Value::Null);
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).expect("a header's name");
+            request.headers_mut().insert(name, HeaderValue::try_from(*value).expect("a header's value"));
+        }
+        *request.body_mut() = Full::new(body);
+        let sent = async { self.connect().await?.send_last(request).await };
+        sent.await.unwrap_or_else(|error| panic!("no answer to {path}: {error}")).read(ANSWER).await
     }
 
     /// `GET` with a bearer token, or with none if it is empty.

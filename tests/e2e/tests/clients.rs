@@ -35,9 +35,14 @@ clients! {
     anthropic_node "anthropic-node"
     google_genai_python "google-genai-python"
     google_genai_node "google-genai-node"
+    boto3 "boto3"
     ai_sdk "ai-sdk"
     langchain_openai "langchain-openai"
     langchain_anthropic "langchain-anthropic"
+    langchain_google "langchain-google"
+    pydantic_ai "pydantic-ai"
+    instructor "instructor"
+    llama_index "llama-index"
     litellm "litellm"
     llm "llm"
     aider "aider"
@@ -70,6 +75,7 @@ fn lacks(part: &str) -> Option<String> {
     let (needed, installed) = match part {
         "node" => ("node", "node_modules/.stamp"),
         "python" => ("python3", ".venv/.stamp"),
+        "frameworks" => ("python3", ".venv-frameworks/.stamp"),
         "litellm" => ("python3", ".venv-litellm/.stamp"),
         "aider" => ("python3", ".venv-aider/.stamp"),
         other => panic!("clients.txt names an unknown part of the set-up: {other}"),

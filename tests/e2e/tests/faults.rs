@@ -280,8 +280,11 @@ fn judge_answer(answer: &Answer, case: &Case, clean: &str) -> Result<(), String>
             } else {
                 must(is_right(&case.name, &answer.text(), clean), "the answer is not what the model says")?;
             }
-            let attempts = if case.falls_over.is_some() { "2" } else { "1" };
-            must(answer.header("x-lockgate-attempts") == attempts, "the number of attempts is wrong")
+            let attempts = answer.header("x-lockgate-attempts");
+            // What cannot be reached leaves rotation after few calls, and is then not called at all.
+            let may_be_out = case.name.starts_with("no-");
+            let wanted = if case.falls_over.is_some() { "2" } else { "1" };
+            must(attempts == wanted || may_be_out && attempts == "1", "the number of attempts is wrong")
         }
         Fails(status, kind, domain) => {
             must(answer.status == status, "another status")?;
@@ -358,6 +361,13 @@ fn judge_record(record: &Value, case: &Case) -> Result<(), String> {
         }
     }
     if let Some(kind) = case.falls_over {
+        let first = &record["decision"]["candidates"][0]["standing"];
+        if attempts.len() == 1 && case.name.starts_with("no-") {
+            return must(
+                first["excluded"] == "breaker_open",
+                "the first target was not called, without a reason",
+            );
+        }
         must(attempts.len() == 2, "the record has not two attempts")?;
         must(attempts[0]["error"] == kind.code(), "the first attempt failed in another way")?;
         must(attempts[1]["error"].is_null(), "the second attempt failed")?;

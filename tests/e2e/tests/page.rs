@@ -72,6 +72,7 @@ async fn the_latest_requests_are_shown_after_login_only() {
 
     let html = text(&send(&gateway, page("GET", "/", &session, "")).await);
     assert!(html.contains(&id), "the request is in the table: {html}");
+    assert!(html.contains("Cost (USD)") && html.contains("<td>0.00"), "the demo is free: {html}");
     send(&gateway, page("POST", "/logout", &session, "")).await;
     let html = text(&send(&gateway, page("GET", "/", &session, "")).await);
     assert!(!html.contains(&id), "a login that was ended opens nothing");

@@ -84,10 +84,12 @@ RULES = [
          "the base has the figure of Together's own list of models, and the second source has the same 1.04 for Together behind Hugging Face"),
     Rule("together", r"^Qwen/Qwen3\.(7-Max|8-2\.4T-A95B)$", ALL, _any, "open",
          "the base cites Together's pages, the second source gives no note: not settled, the higher is kept"),
-    Rule("novita", r"^(mindai/macaron|deepseek/deepseek-v4-pro-0813)", ALL, _any, "open",
-         "both cite the same page of Novita with different figures: not settled, the higher is kept"),
-    Rule("deepseek", r"^deepseek-v3\.2$", ALL, _any, "open",
-         "no name of DeepSeek's API, listed under it by both sources; three sources have three figures: not settled, the higher is kept"),
+    Rule("novita", r"^mindai/macaron", ALL, _ratio(11, 20), "base",
+         "every figure of the second source is 55 % of the base's: a discount, and a discount ends; other sellers list the base's output price, and no third source has Novita's, so the list price is kept, which is the higher"),
+    Rule("novita", r"^deepseek/deepseek-v4-pro-0813$", ("cr",), _ratio(1, 3), "base",
+         "both cite the same page of Novita; the second source has DeepSeek's own ratio of a hit (a thirtieth of the input), the base a tenth; two sources disagree, no third has it: the higher is kept"),
+    Rule("deepseek", r"^deepseek-v3\.2$", ALL, lambda a, b: a > b, "base",
+         "no name of DeepSeek's API, listed under it by both sources; DeepSeek's own list of December 2025 had 0.28 and 0.42 for V3.2, which is the base's input and nearest to the base's output"),
 ]
 
 

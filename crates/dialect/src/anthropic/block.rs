@@ -86,7 +86,13 @@ impl Reader<'_> {
             "image" => media(MediaKind::Image, &mut members).map(Content::Media),
             "document" => media(MediaKind::Document, &mut members).map(Content::Media),
             "thinking" => Some(Content::Reasoning(self.thinking(&mut members)?)),
-            "redacted_thinking" => Some(Content::Reasoning(self.redacted(&mut members)?)),
+            "redacted_thinking" => {
+                let thought = self.redacted(&mut members)?;
+                if thought.seal.as_ref().is_some_and(Seal::is_nobodys) {
+                    return Ok(());
+                }
+                Some(Content::Reasoning(thought))
+            }
             "tool_use" => Some(Content::Call(call(&mut members)?)),
             "tool_result" if depth < MAX_NESTING => {
                 Some(Content::Outcome(self.outcome(&mut members, depth)?))
@@ -124,7 +130,9 @@ impl Reader<'_> {
         let seal = match members.take("signature").map(text_of) {
             None => None,
             Some(Some(signature)) if signature.is_empty() => None,
-            Some(Some(signature)) => Some((self.seal)("signature", &signature)),
+            Some(Some(signature)) => {
+                Some((self.seal)("signature", &signature)).filter(|seal| !seal.is_nobodys())
+            }
             Some(None) => return Err(Flaw::new("signature", "must be text")),
         };
         Ok(Reasoning { text, summary: true, seal })

@@ -1,13 +1,12 @@
 //! Errors, read and written.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Candidate, Error, Kind, RequestId, Retry, Verbatim};
 use serde::{Deserialize, Serialize};
 
 use super::wire::Txt;
+use crate::retry_after;
 
 /// Longer messages of a provider are cut.
 const MAX_TEXT: usize = 2_000;
@@ -113,7 +112,7 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Err
     let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
     let told = answer.map(told).unwrap_or_default();
     let error = worded(classify(status.as_u16(), &told), Some(status.as_u16()), &told, body)
-        .retry_after(retry_after(headers));
+        .retry_after(retry_after::read(headers));
     let error = match status.as_u16() {
         // Another provider may know the model, take the size, or accept the parameter.
         404 | 413 | 422 => error.retry(Retry::Elsewhere),
@@ -230,13 +229,6 @@ fn classify(status: u16, told: &Told<'_>) -> Kind {
         400..=499 => Kind::InvalidRequest,
         _ => Kind::UpstreamBadAnswer,
     }
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds. The form with a date is left: no provider sends it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Dialect for Messages {
         ("application/json", error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
+    fn error_event(&self, error: &Error, id: RequestId, _: u64) -> Bytes {
         error::event(error, id)
     }
 }
@@ -94,6 +94,10 @@ impl Hub for Messages {
         request::write(request, target, losses)
     }
 
+    fn prefills(&self, request: &Request, model: &str) -> bool {
+        model::Model::of(model).prefills() && !thinks(request)
+    }
+
     fn read_reply(&self, body: &Bytes, origin: &Origin) -> Result<Reply, Error> {
         response::read(body, origin)
     }
@@ -109,4 +113,9 @@ impl Hub for Messages {
     fn encoder(&self, asked: &Turn) -> Box<dyn Encoder> {
         Box::new(stream::MessageEncoder::new(asked))
     }
+}
+
+/// Whether a request has the model think: then it begins its answer with that.
+pub(crate) fn thinks(request: &Request) -> bool {
+    request.reasoning.as_ref().is_some_and(|effort| effort.level() != Some("none"))
 }

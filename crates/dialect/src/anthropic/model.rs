@@ -104,6 +104,11 @@ impl Model {
         self.at_least(408)
     }
 
+    /// Whether it goes on with an answer that the request ends with. Later ones refuse such a request.
+    pub(crate) fn prefills(self) -> bool {
+        self.generation.is_some() && !self.at_least(406)
+    }
+
     /// The output tokens to ask for where the client names none: the dialect demands a number.
     pub(crate) fn usual_output(self) -> u64 {
         match self.generation {

@@ -33,6 +33,16 @@ fn answer(body: &Bytes) -> Result<Payload, Error> {
     Err(Error::upstream(Kind::UpstreamBadAnswer, "The provider's answer has no \"content\"."))
 }
 
+/// Whether the client asked for thought with a budget. Then its own providers refuse a call that no signed thought goes
+/// before, or a thought without a signature, when it comes back to them: what is missing is marked.
+pub(super) fn wants_thought(asked: &Turn) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Thinking {
+        r#type: String,
+    }
+    asked.payload.read::<Thinking>("thinking").is_some_and(|thinking| thinking.r#type == "enabled")
+}
+
 /// The id of an answer whose provider gave none. Clients tell the answers of a conversation apart by it, so it follows
 /// from the request, which grows with each turn.
 pub(super) fn id_for(id: &str, asked: &Turn) -> String {

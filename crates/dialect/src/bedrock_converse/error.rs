@@ -1,13 +1,12 @@
 //! Errors, read and written.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Candidate, Error, Fault, Kind, RequestId, Retry, Verbatim};
 use serde::{Deserialize, Serialize};
 
 use crate::eventstream::{self, Message};
+use crate::retry_after;
 
 /// Longer messages of a provider are cut.
 const MAX_DETAIL: usize = 2_000;
@@ -99,7 +98,7 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Err
     let told = told.unwrap_or_default();
     let named = headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
     let name = short(named.or(told.exception.as_deref()).unwrap_or_default()).to_owned();
-    let error = worded(&name, status.as_u16(), &told, body).retry_after(retry_after(headers));
+    let error = worded(&name, status.as_u16(), &told, body).retry_after(retry_after::read(headers));
     if json {
         error.verbatim(Verbatim { status, headers: headers.clone(), body: body.clone() })
     } else {
@@ -212,12 +211,6 @@ fn classify(name: &str, status: u16, message: &str) -> Kind {
         400..=499 => Kind::InvalidRequest,
         _ => Kind::UpstreamBadAnswer,
     }
-}
-
-/// `retry-after` in seconds. The form with a date is left: the provider does not send it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse::<f64>().ok()?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
 }
 
 #[cfg(test)]

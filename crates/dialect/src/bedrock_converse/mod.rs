@@ -89,7 +89,7 @@ impl Dialect for BedrockConverse {
         ("application/json", error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
+    fn error_event(&self, error: &Error, id: RequestId, _: u64) -> Bytes {
         error::event(error, id)
     }
 }
@@ -106,6 +106,10 @@ impl Hub for BedrockConverse {
         losses: &mut Losses,
     ) -> Result<Bytes, Error> {
         request::write::write(request, target, losses)
+    }
+
+    fn prefills(&self, request: &Request, model: &str) -> bool {
+        crate::anthropic::Messages.prefills(request, model)
     }
 
     fn read_reply(&self, body: &Bytes, origin: &Origin) -> Result<Reply, Error> {

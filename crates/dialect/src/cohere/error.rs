@@ -1,12 +1,12 @@
 //! Errors, read and written.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Candidate, Error, Fault, Kind, RequestId, Retry, Verbatim};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use crate::retry_after;
 
 /// Longer messages of a provider are cut.
 const MAX_DETAIL: usize = 2_000;
@@ -58,7 +58,8 @@ pub(super) fn event(error: &Error) -> Bytes {
 pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
     let told: Option<Told> = serde_json::from_slice(body).ok();
     let json = told.is_some() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
-    let error = worded(status.as_u16(), &told.unwrap_or_default(), body).retry_after(retry_after(headers));
+    let error =
+        worded(status.as_u16(), &told.unwrap_or_default(), body).retry_after(retry_after::read(headers));
     if json {
         error.verbatim(Verbatim { status, headers: headers.clone(), body: body.clone() })
     } else {
@@ -129,12 +130,6 @@ fn classify(status: u16, error_type: &str, message: &str) -> Kind {
         400..=499 => Kind::InvalidRequest,
         _ => Kind::UpstreamBadAnswer,
     }
-}
-
-/// `retry-after` in seconds. The form with a date is left: the provider does not send it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse::<f64>().ok()?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
 }
 
 #[cfg(test)]

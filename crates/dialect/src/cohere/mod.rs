@@ -70,7 +70,7 @@ impl Dialect for CohereChat {
         ("application/json", error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, _: RequestId) -> Bytes {
+    fn error_event(&self, error: &Error, _: RequestId, _: u64) -> Bytes {
         error::event(error)
     }
 }

@@ -45,7 +45,7 @@ impl<'a> Spoken<'a> {
         losses: &mut Losses,
     ) {
         match &part.content {
-            Content::Text(text) => self.text(text, calls, whole, losses),
+            Content::Text(text) => self.text(text, calls, whole, path, losses),
             Content::Refusal(text) => push_text(text, &mut self.items),
             Content::Reasoning(reasoning) => {
                 if reasoning.seal.is_some() {
@@ -82,7 +82,7 @@ impl<'a> Spoken<'a> {
         }
     }
 
-    fn text(&mut self, text: &'a Text, calls: bool, whole: bool, losses: &mut Losses) {
+    fn text(&mut self, text: &'a Text, calls: bool, whole: bool, path: &'static str, losses: &mut Losses) {
         let at = self.items.len();
         if calls {
             if !text.text.trim().is_empty() {
@@ -107,7 +107,7 @@ impl<'a> Spoken<'a> {
             }
         }
         if text.seal.is_some() {
-            losses.lose("messages.signature", "the dialect has no place for another's state");
+            losses.lose(format!("{path}.signature"), "the dialect has no place for another's state");
         }
     }
 }

@@ -119,6 +119,22 @@ pub(super) fn quote(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
+/// Escapes in JSON from this place on what Unicode takes for the end of a line, and with it some readers of event streams
+/// (google-genai 2 for Python).
+pub(super) fn escape_line_ends(out: &mut Vec<u8>, from: usize) {
+    const ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+    let json = &out[from..];
+    let Some(json) = (!json.is_ascii()).then(|| std::str::from_utf8(json).ok()).flatten() else { return };
+    if !json.contains(ENDS) {
+        return;
+    }
+    let escaped = ENDS
+        .iter()
+        .fold(json.to_owned(), |json, &end| json.replace(end, &format!("\\u{:04x}", u32::from(end))));
+    out.truncate(from);
+    out.extend_from_slice(escaped.as_bytes());
+}
+
 /// Writes a number or a flag.
 pub(super) fn show(out: &mut Vec<u8>, value: impl fmt::Display) {
     use std::io::Write as _;
@@ -253,6 +269,13 @@ mod tests {
         object.any_key("f\"").extend_from_slice(b"{}");
         object.end();
         assert_eq!(String::from_utf8(out).unwrap(), r#"{"a":"x\"y","b":1,"c":["d","e"],"f\"":{}}"#);
+    }
+
+    #[test]
+    fn what_looks_like_the_end_of_a_line_is_escaped() {
+        let mut out = "\u{2028}[\"a\u{2028}b\u{85}\u{2029}é\"]".as_bytes().to_vec();
+        escape_line_ends(&mut out, 3);
+        assert_eq!(String::from_utf8(out).unwrap(), "\u{2028}[\"a\\u2028b\\u0085\\u2029é\"]");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Dialect for Gemini {
         ("application/json", error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
+    fn error_event(&self, error: &Error, id: RequestId, _: u64) -> Bytes {
         error::event(error, id)
     }
 }

@@ -13,7 +13,7 @@ use super::{error, wire};
 pub(super) use citations::{Spans, choose, grounded, recited};
 pub(super) use read::{Answering, finish, logprobs, read, tier};
 pub(super) use time::{from_text, to_text};
-pub(super) use write::{Beside, call, media_part, reason, said, tail, write};
+pub(super) use write::{Beside, FOREIGN, call, media_part, note_arguments, reason, said, tail, write};
 
 /// Members of which an answer has at least one; Google leaves out what is empty.
 const MARKS: [&str; 5] = ["candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId"];

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Object, Str, camel};
 use super::model;
+use crate::tier;
 
 /// A larger count is not a count: the report that has one is as good as none.
 const MOST_TOKENS: u64 = 1 << 53;
@@ -467,7 +468,7 @@ pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, tier: Option<&str>) 
     };
     shares("promptTokensDetails", prompt, usage.audio_input, usage.image_input);
     shares("candidatesTokensDetails", answer, usage.audio_output, usage.image_output);
-    if let Some(tier) = tier {
+    if let Some(tier) = tier.and_then(tier::gemini) {
         object.text("serviceTier", tier);
     }
     object.end();

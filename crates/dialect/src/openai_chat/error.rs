@@ -1,12 +1,12 @@
 //! Errors, read and written.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Candidate, Error, Fault, Kind, Payload, RequestId, Retry, Verbatim};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::retry_after;
 
 /// Longer messages of a provider are cut in the log.
 const MAX_DETAIL: usize = 2_000;
@@ -18,8 +18,9 @@ struct Envelope<'a> {
     error: Body<'a>,
 }
 
+/// An error as all of OpenAI's dialects write it.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(crate) struct Body<'a> {
     message: &'a str,
     r#type: &'static str,
     param: Option<&'a str>,
@@ -44,17 +45,7 @@ struct Told {
 
 pub(crate) fn write(error: &Error, id: RequestId) -> Bytes {
     let id = id.text();
-    let envelope = Envelope {
-        error: Body {
-            message: error.public(),
-            r#type: native_type(error.kind()),
-            param: error.at(),
-            code: error.kind().code(),
-            fault: error.fault().code(),
-            request_id: id.as_str(),
-            candidates: error.looked_at(),
-        },
-    };
+    let envelope = Envelope { error: Body::of(error, id.as_str()) };
     // Strings and enums only: this cannot fail.
     serde_json::to_vec(&envelope).unwrap_or_default().into()
 }
@@ -64,6 +55,29 @@ pub(crate) fn event(error: &Error, id: RequestId) -> Bytes {
     event.extend_from_slice(&write(error, id));
     event.extend_from_slice(b"\n\n");
     event.into()
+}
+
+impl<'a> Body<'a> {
+    /// What clients are told of an error.
+    pub(crate) fn of(error: &'a Error, id: &'a str) -> Self {
+        Self {
+            message: error.public(),
+            r#type: native_type(error.kind()),
+            param: error.at(),
+            code: code(error.kind()),
+            fault: error.fault().code(),
+            request_id: id,
+            candidates: error.looked_at(),
+        }
+    }
+}
+
+/// The `code`: the kind's own, but for those that clients act on by the word of OpenAI's own API.
+const fn code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ContextWindow => "context_length_exceeded",
+        _ => kind.code(),
+    }
 }
 
 /// The `type` that OpenAI's own API uses for such an error.
@@ -91,7 +105,7 @@ pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Err
     let payload = Payload::parse(body.clone()).ok();
     let told = payload.as_ref().map(told).unwrap_or_default();
     let error = worded(classify(status.as_u16(), &told), status.as_u16(), &told, body)
-        .retry_after(retry_after(headers));
+        .retry_after(retry_after::read(headers));
     let error = match status.as_u16() {
         // Another provider may know the model, take the size, or accept the parameter.
         404 | 413 | 422 => error.retry(Retry::Elsewhere),
@@ -130,7 +144,8 @@ fn worded(kind: Kind, status: u16, told: &Told, body: &[u8]) -> Error {
         Some(Value::String(text)) if kind.fault() == Fault::Caller => shown(text),
         _ => None,
     };
-    let public = public.unwrap_or_else(|| format!("The provider answered with {}.", meaning(kind, status)));
+    let public =
+        public.unwrap_or_else(|| format!("The provider answered with {} (status {status}).", meaning(kind)));
     Error::upstream(kind, public).detail(text)
 }
 
@@ -146,8 +161,9 @@ fn shown(text: &str) -> Option<String> {
     Some(format!("The provider answered: {cut}"))
 }
 
-fn meaning(kind: Kind, status: u16) -> String {
-    let what = match kind {
+/// What a provider's error comes to, in words that go behind "answered with".
+pub(crate) const fn meaning(kind: Kind) -> &'static str {
+    match kind {
         Kind::ContextWindow => "an error: the input is longer than the model's context window",
         Kind::ContentPolicy => "an error: it refused the content",
         Kind::UpstreamAuth => "an error: it does not accept the gateway's credential",
@@ -159,8 +175,7 @@ fn meaning(kind: Kind, status: u16) -> String {
         Kind::RequestTooLarge => "an error: the request is too large for it",
         Kind::InvalidRequest => "an error: it does not accept the request",
         _ => "an error",
-    };
-    format!("{what} (status {status})")
+    }
 }
 
 fn classify(status: u16, told: &Told) -> Kind {
@@ -197,13 +212,6 @@ fn classify(status: u16, told: &Told) -> Kind {
         400..=499 => Kind::InvalidRequest,
         _ => Kind::UpstreamBadAnswer,
     }
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds. The form with a date is left: no provider sends it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
 }
 
 #[cfg(test)]
@@ -265,14 +273,11 @@ mod tests {
     }
 
     #[test]
-    fn reads_how_long_to_wait() {
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", "2".parse().unwrap());
-        assert_eq!(retry_after(&headers), Some(Duration::from_secs(2)));
-        headers.insert("retry-after-ms", "150".parse().unwrap());
-        assert_eq!(retry_after(&headers), Some(Duration::from_millis(150)));
-        headers.insert("retry-after-ms", "NaN".parse().unwrap());
-        assert_eq!(retry_after(&headers), None);
+    fn a_full_context_window_has_the_code_that_clients_act_on() {
+        let error = Error::upstream(Kind::ContextWindow, "Too long.");
+        let json: Value = serde_json::from_slice(&write(&error, RequestId::from_u128(7))).unwrap();
+        assert_eq!(json["error"]["code"], "context_length_exceeded");
+        assert_eq!(json["error"]["type"], "invalid_request_error");
     }
 
     #[test]

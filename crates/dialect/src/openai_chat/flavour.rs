@@ -1,6 +1,9 @@
 //! Where providers of this dialect say the same thing differently, or refuse what others take. By provider's name, as
 //! the target has no more than that.
 
+use crate::Losses;
+use crate::neutral::CacheMark;
+
 /// What a provider makes of the dialect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flavour {
@@ -8,8 +11,8 @@ pub(super) struct Flavour {
     pub effort: Spelling,
     /// It knows the role `developer`.
     pub developer: bool,
-    /// It takes prompt-cache marks.
-    pub cache_marks: bool,
+    /// What becomes of prompt-cache marks.
+    pub caching: Caching,
     /// It takes members that OpenAI's own API does not have: `top_k`.
     pub extensions: bool,
     /// It searches the web when `web_search_options` is there, whatever the model.
@@ -20,6 +23,17 @@ pub(super) struct Flavour {
     pub documents: Documents,
     /// Ids of calls have exactly nine letters and digits.
     pub short_ids: bool,
+}
+
+/// How a provider comes to keep a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caching {
+    /// It takes marks.
+    Marked,
+    /// It keeps every long prompt by itself, as its documentation says.
+    Itself,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// How much to think is told.
@@ -48,7 +62,7 @@ pub(super) enum Documents {
 const USUAL: Flavour = Flavour {
     effort: Spelling::Effort,
     developer: false,
-    cache_marks: false,
+    caching: Caching::Unknown,
     extensions: true,
     search: false,
     limits: false,
@@ -59,30 +73,42 @@ const USUAL: Flavour = Flavour {
 // === impl Flavour ===
 
 impl Flavour {
+    /// Whether a prompt-cache mark is to be written. Where it is not, it may be a loss, under this name.
+    pub(super) fn marks(self, mark: &CacheMark, name: &'static str, losses: &mut Losses) -> bool {
+        match self.caching {
+            Caching::Marked => return true,
+            Caching::Itself => losses.cached_anyway(mark),
+            Caching::Unknown => losses.lose(name, "nothing is known of how this provider caches"),
+        }
+        false
+    }
+
     /// That of a provider.
     pub(super) fn of(provider: &str) -> Self {
         match provider {
             "openai" | "azure" | "azure-openai" | "github" | "github-models" | "github-copilot" => {
-                Self { developer: true, extensions: false, limits: true, ..USUAL }
+                Self { developer: true, caching: Caching::Itself, extensions: false, limits: true, ..USUAL }
             }
             "openrouter" | "vercel" | "vercel-gateway" | "litellm" => Self {
                 effort: Spelling::Object,
                 developer: true,
-                cache_marks: true,
+                caching: Caching::Marked,
                 search: true,
                 documents: Documents::FileData,
                 ..USUAL
             },
             "snowflake" => Self { effort: Spelling::Object, ..USUAL },
-            "deepseek" | "zai" | "zhipu" | "moonshot" | "volcengine" | "minimax" => {
-                Self { effort: Spelling::Thinking, ..USUAL }
+            "deepseek" | "zai" | "zhipu" | "moonshot" => {
+                Self { effort: Spelling::Thinking, caching: Caching::Itself, ..USUAL }
             }
-            "dashscope" | "qwen" => Self { cache_marks: true, ..USUAL },
+            "volcengine" | "minimax" => Self { effort: Spelling::Thinking, ..USUAL },
+            "dashscope" | "qwen" => Self { caching: Caching::Marked, ..USUAL },
             "mistral" => {
                 Self { extensions: false, documents: Documents::DocumentUrl, short_ids: true, ..USUAL }
             }
             "perplexity" => Self { extensions: false, search: true, ..USUAL },
-            "groq" | "xai" | "cerebras" | "cohere" => Self { extensions: false, ..USUAL },
+            "xai" => Self { caching: Caching::Itself, extensions: false, ..USUAL },
+            "groq" | "cerebras" | "cohere" => Self { extensions: false, ..USUAL },
             _ => USUAL,
         }
     }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use crate::Turn;
+
 /// The longest id that OpenAI takes, in bytes.
 const LONGEST: usize = 40;
 /// The length of an id that Mistral takes.
@@ -15,6 +17,12 @@ pub(super) struct Ids {
     short: bool,
     given: HashMap<String, String>,
     taken: HashSet<String>,
+}
+
+/// The id of an answer whose provider gave none, which follows from the request. It may not be empty: there is a client that
+/// takes a chunk without one for none of the answer.
+pub(super) fn of_answer(id: &str, asked: &Turn) -> String {
+    if id.is_empty() { format!("chatcmpl-{:016x}", hash(asked.payload.bytes(), 0)) } else { id.to_owned() }
 }
 
 // === impl Ids ===

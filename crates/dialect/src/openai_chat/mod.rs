@@ -76,7 +76,7 @@ impl Dialect for OpenAiChat {
         ("application/json", error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
+    fn error_event(&self, error: &Error, id: RequestId, _: u64) -> Bytes {
         error::event(error, id)
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod decoder;
 pub(crate) mod encoder;
 mod queue;
+pub(crate) mod told;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

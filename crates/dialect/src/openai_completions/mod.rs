@@ -68,7 +68,7 @@ impl Dialect for OpenAiCompletions {
         ("application/json", openai_chat::error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
+    fn error_event(&self, error: &Error, id: RequestId, _: u64) -> Bytes {
         openai_chat::error::event(error, id)
     }
 }

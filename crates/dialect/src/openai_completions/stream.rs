@@ -12,9 +12,10 @@ use super::wire::{Choice, read_logprobs, write_logprobs};
 use crate::neutral::{Block, Delta, Finish};
 use crate::openai_chat::json::{quote, show};
 use crate::openai_chat::members::Str;
+use crate::openai_chat::stream::told::Told;
 use crate::openai_chat::wire::{Report, WireUsage};
 use crate::openai_chat::{error, finish};
-use crate::{Decoder, Encoder, Turn};
+use crate::{Decoder, Encoder, Losses, Turn};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
@@ -51,6 +52,8 @@ pub(super) struct TextEncoder {
     text: bool,
     offset: u64,
     usage: Option<Usage>,
+    told: Told,
+    losses: Losses,
 }
 
 // === impl TextDecoder ===
@@ -150,7 +153,10 @@ impl Encoder for TextEncoder {
     fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { id, model, created } => self.start(&id, &model, created),
-            Delta::Open(block) => self.text = matches!(block, Block::Text | Block::Refusal),
+            Delta::Open(block) => {
+                self.text = matches!(block, Block::Text | Block::Refusal);
+                self.leave_out(&block);
+            }
             Delta::Text(text) if self.text => self.chunk(&text, b"null", "null", out),
             Delta::Logprobs(tokens) if self.text => {
                 let mut logprobs = Vec::new();
@@ -159,11 +165,31 @@ impl Encoder for TextEncoder {
             }
             Delta::Close => self.text = false,
             Delta::Usage(usage) => self.usage = Some(usage),
-            Delta::Finish(finish) => self.chunk("", b"null", &format!("\"{}\"", word(&finish)), out),
+            Delta::Finish(_) if self.told.finish => {}
+            Delta::Finish(finish) => {
+                if matches!(finish, Finish::Paused | Finish::Other(_) | Finish::Calls) {
+                    self.losses.lose("finish_reason", "there is no word for this end");
+                }
+                self.chunk("", b"null", &format!("\"{}\"", word(&finish)), out);
+            }
             Delta::End => self.end(out),
+            Delta::Citation(_) => {
+                self.losses.lose("choices.annotations", "text completions have no sources");
+            }
+            Delta::Seal(_) if self.text => {
+                self.losses.lose("choices.signature", "text completions have no states");
+            }
             // Text completions have nothing but text.
-            Delta::Text(_) | Delta::Logprobs(_) | Delta::Seal(_) | Delta::Citation(_) | Delta::Tier(_) => {}
+            Delta::Text(_) | Delta::Logprobs(_) | Delta::Seal(_) | Delta::Tier(_) => {}
         }
+    }
+
+    fn sent(&mut self, _: &str, data: &[u8]) -> bool {
+        self.told.read(data)
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -176,6 +202,21 @@ impl TextEncoder {
             text: false,
             offset: 0,
             usage: None,
+            told: Told::default(),
+            losses: Losses::default(),
+        }
+    }
+
+    fn leave_out(&mut self, block: &Block<'_>) {
+        match block {
+            Block::Text | Block::Refusal => {}
+            Block::Reasoning { .. } => {
+                self.losses.lose("choices.reasoning", "text completions have no thoughts");
+            }
+            Block::Call { .. } => self.losses.lose("choices.tool_calls", "text completions have no tools"),
+            Block::Native(native) => {
+                self.losses.lose(format!("choices.{}", native.name), "only its provider's dialect has it");
+            }
         }
     }
 
@@ -202,7 +243,10 @@ impl TextEncoder {
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        if let Some(usage) = self.usage.take().filter(|_| self.usage_asked) {
+        if self.told.done {
+            return;
+        }
+        if let Some(usage) = self.usage.take().filter(|_| self.usage_asked && !self.told.usage) {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"],\"usage\":");
             Report::of(&usage).write(out);

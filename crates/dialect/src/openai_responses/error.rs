@@ -1,38 +1,18 @@
 //! Errors, read and written.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use lockgate_core::{Candidate, Error, Kind, Payload, RequestId, Retry, Verbatim};
-use serde::{Deserialize, Serialize};
+use lockgate_core::{Error, Kind, Payload, RequestId, Retry, Verbatim};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::object;
-use super::wire::{push_json, push_text};
+use super::wire::{push_json, push_number, push_text};
+use crate::openai_chat::error::{Body, meaning};
+use crate::retry_after;
 
 /// Longer messages of a provider are cut.
 const MAX_TEXT: usize = 2_000;
-
-#[derive(Serialize)]
-struct Envelope<'a> {
-    error: Body<'a>,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    message: &'a str,
-    r#type: &'static str,
-    param: Option<&'a str>,
-    code: &'static str,
-    /// Ours: whose fault it is.
-    fault: &'static str,
-    /// Ours: how to find it in the log.
-    request_id: &'a str,
-    /// Ours: the targets that were looked at.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    candidates: &'a [Candidate],
-}
 
 /// A provider's error; all members may be missing.
 #[derive(Default, Deserialize)]
@@ -52,20 +32,15 @@ struct Failed {
     error: Option<Told>,
 }
 
-pub(super) fn write(error: &Error, id: RequestId) -> Bytes {
-    let id = id.text();
-    let mut out = Vec::with_capacity(256);
-    push_json(&mut out, &Envelope { error: body(error, id.as_str()) });
-    out.into()
-}
-
 /// The pair of events that the dialect ends a broken stream with: SDKs raise at the first, coding agents wait for the
-/// second. What came before is not known here, so the numbers begin anew.
-pub(super) fn event(error: &Error, id: RequestId) -> Bytes {
+/// second. Their numbers go on behind those of the `before` events that were sent.
+pub(super) fn event(error: &Error, id: RequestId, before: u64) -> Bytes {
     let id = id.text();
-    let body = body(error, id.as_str());
+    let body = Body::of(error, id.as_str());
     let code = failure_code(error.kind());
-    let mut out = b"event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":".to_vec();
+    let mut out = b"event: error\ndata: {\"type\":\"error\",\"sequence_number\":".to_vec();
+    push_number(&mut out, before);
+    out.extend_from_slice(b",\"code\":");
     push_text(&mut out, code);
     out.extend_from_slice(b",\"message\":");
     push_text(&mut out, error.public());
@@ -73,44 +48,13 @@ pub(super) fn event(error: &Error, id: RequestId) -> Bytes {
     push_json(&mut out, &error.at());
     out.extend_from_slice(b",\"error\":");
     push_json(&mut out, &body);
-    out.extend_from_slice(
-        b"}\n\nevent: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":1,\"response\":",
-    );
+    let failed = b"}\n\nevent: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":";
+    out.extend_from_slice(failed);
+    push_number(&mut out, before.saturating_add(1));
+    out.extend_from_slice(b",\"response\":");
     object::failed(&mut out, &format!("resp_{}", id.as_str()), code, error.public());
     out.extend_from_slice(b"}\n\n");
     out.into()
-}
-
-fn body<'a>(error: &'a Error, id: &'a str) -> Body<'a> {
-    Body {
-        message: error.public(),
-        r#type: native_type(error.kind()),
-        param: error.at(),
-        code: error.kind().code(),
-        fault: error.fault().code(),
-        request_id: id,
-        candidates: error.looked_at(),
-    }
-}
-
-/// The `type` that OpenAI's own API uses for such an error.
-const fn native_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Unauthenticated => "authentication_error",
-        Kind::PermissionDenied => "permission_error",
-        Kind::RateLimited | Kind::UpstreamRateLimited => "rate_limit_error",
-        Kind::BudgetExceeded => "insufficient_quota",
-        Kind::InvalidRequest
-        | Kind::NotFound
-        | Kind::ModelNotFound
-        | Kind::RequestTooLarge
-        | Kind::RequestTimeout
-        | Kind::ClientClosed
-        | Kind::ContextWindow
-        | Kind::ContentPolicy
-        | Kind::GuardrailBlocked => "invalid_request_error",
-        _ => "server_error",
-    }
 }
 
 /// The `code` of a failed response. Agents compact on the first and give up on the second.
@@ -130,7 +74,7 @@ const fn failure_code(kind: Kind) -> &'static str {
 pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Error {
     let told = Payload::parse(body.clone()).ok().map(|payload| told(&payload)).unwrap_or_default();
     let kind = classify(status.as_u16(), &told);
-    let error = worded(kind, status.as_u16(), &told, body).retry_after(retry_after(headers));
+    let error = worded(kind, status.as_u16(), &told, body).retry_after(retry_after::read(headers));
     let error = match (status.as_u16(), kind) {
         // Another provider may know the model, take the size, or accept the parameter.
         (404 | 413 | 422, _) | (_, Kind::ModelNotFound) => error.retry(Retry::Elsewhere),
@@ -180,22 +124,6 @@ fn worded(kind: Kind, status: u16, told: &Told, body: &[u8]) -> Error {
     Error::upstream(kind, public).detail(text)
 }
 
-const fn meaning(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ContextWindow => "an error: the input is longer than the model's context window",
-        Kind::ContentPolicy => "an error: it refused the content",
-        Kind::UpstreamAuth => "an error: it does not accept the gateway's credential",
-        Kind::UpstreamCredit => "an error: the gateway's account there has no credit or quota",
-        Kind::UpstreamRateLimited => "an error: it limits the gateway's rate",
-        Kind::UpstreamOverloaded => "an error: it is overloaded",
-        Kind::UpstreamTimeout => "an error: it timed out",
-        Kind::ModelNotFound => "an error: it does not know the model",
-        Kind::RequestTooLarge => "an error: the request is too large for it",
-        Kind::InvalidRequest => "an error: it does not accept the request",
-        _ => "an error",
-    }
-}
-
 fn word(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(text)) => text.to_ascii_lowercase(),
@@ -243,13 +171,6 @@ fn classify(status: u16, told: &Told) -> Kind {
         400..=499 => Kind::InvalidRequest,
         _ => Kind::UpstreamBadAnswer,
     }
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds. The form with a date is left: no provider sends it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1_000.0).or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
 }
 
 #[cfg(test)]
@@ -322,7 +243,7 @@ mod tests {
     #[test]
     fn a_broken_stream_ends_in_an_error_and_a_failed_response() {
         let error = Error::upstream(Kind::UpstreamBroken, "It broke \"off\".").detail("hidden");
-        let text = String::from_utf8(event(&error, RequestId::from_u128(7)).to_vec()).unwrap();
+        let text = String::from_utf8(event(&error, RequestId::from_u128(7), 41).to_vec()).unwrap();
         assert!(!text.contains("hidden"));
         let data: Vec<Value> = text
             .lines()
@@ -330,19 +251,10 @@ mod tests {
             .map(|data| serde_json::from_str(data).unwrap())
             .collect();
         assert_eq!(data.len(), 2);
+        assert_eq!((&data[0]["sequence_number"], &data[1]["sequence_number"]), (&41.into(), &42.into()));
         assert_eq!(data[0]["error"]["message"], "It broke \"off\".");
         assert_eq!(data[1]["response"]["status"], "failed");
         assert_eq!(data[1]["response"]["error"]["code"], "server_error");
         assert_eq!(data[1]["response"]["output"], Value::Array(Vec::new()));
-    }
-
-    #[test]
-    fn writes_what_the_sdk_reads_and_nothing_private() {
-        let error = Error::client(Kind::ModelNotFound, "No model \"x\".").param("model").detail("hidden");
-        let json: Value = serde_json::from_slice(&write(&error, RequestId::from_u128(7))).unwrap();
-        assert_eq!(json["error"]["code"], "model_not_found");
-        assert_eq!(json["error"]["type"], "invalid_request_error");
-        assert_eq!(json["error"]["param"], "model");
-        assert!(!json.to_string().contains("hidden"));
     }
 }

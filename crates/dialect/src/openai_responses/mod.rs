@@ -20,6 +20,7 @@ use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Usage};
 
 use crate::neutral::{Reply, Request};
+use crate::openai_chat;
 use crate::seal::Origin;
 use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
 
@@ -69,11 +70,11 @@ impl Dialect for OpenAiResponses {
     }
 
     fn write_error(&self, error: &Error, id: RequestId) -> (&'static str, Bytes) {
-        ("application/json", error::write(error, id))
+        ("application/json", openai_chat::error::write(error, id))
     }
 
-    fn error_event(&self, error: &Error, id: RequestId) -> Bytes {
-        error::event(error, id)
+    fn error_event(&self, error: &Error, id: RequestId, before: u64) -> Bytes {
+        error::event(error, id, before)
     }
 }
 

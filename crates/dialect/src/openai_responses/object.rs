@@ -7,7 +7,7 @@ use lockgate_core::{Payload, Usage};
 use serde_json::value::RawValue;
 
 use super::wire::{push_number, push_text, write_usage};
-use crate::Turn;
+use crate::{Turn, tier};
 
 /// Members that repeat the request, with what stands there where the request has none.
 const ECHOED: [(&str, &str); 22] = [
@@ -160,7 +160,10 @@ pub(super) fn write(out: &mut Vec<u8>, own: &Own<'_>, echo: &Echo) {
     out.push(b']');
     out.extend_from_slice(&echo.0);
     out.extend_from_slice(b",\"service_tier\":");
-    push_text(out, own.tier.unwrap_or("default"));
+    match tier::openai(own.tier.unwrap_or("default")) {
+        Some(tier) => push_text(out, tier),
+        None => out.extend_from_slice(b"null"),
+    }
     out.extend_from_slice(b",\"usage\":");
     match own.usage {
         Some(usage) => write_usage(out, usage),

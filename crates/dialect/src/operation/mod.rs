@@ -11,8 +11,10 @@ mod listener;
 pub mod multipart;
 mod openai;
 mod peek;
+pub mod realtime;
 mod rerank;
 mod usage;
+pub mod websocket;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -239,9 +241,10 @@ impl Operation {
                 "voyage.embeddings",
                 "cohere.embed",
                 "bedrock.converse",
-                CHAT,
+                // Google and Cohere have a door in OpenAI's form beside, which knows of no purpose and reports less.
                 "gemini.generateContent",
                 "cohere.chat",
+                CHAT,
             ],
             Self::Rerank => &[
                 "cohere.rerank",

@@ -336,7 +336,8 @@ fn a_provider_is_asked_in_the_form_that_is_closest() {
         embeddings.speech(&upstream, "m").map(|speech| speech.dialect)
     };
     assert_eq!(of(&["openai.chat", "openai.embeddings"]), Some("openai.embeddings"));
-    assert_eq!(of(&["gemini.generateContent", "openai.chat"]), Some("openai.chat"));
+    assert_eq!(of(&["gemini.generateContent", "openai.chat"]), Some("gemini.generateContent"));
+    assert_eq!(of(&["cohere.chat", "openai.chat"]), Some("cohere.chat"));
     assert_eq!(of(&["openai.chat", "bedrock.converse"]), Some("bedrock.converse"));
     assert_eq!(of(&["anthropic.messages"]), None);
     let count = asked(Operation::CountTokens, &json!({"model": "x", "messages": []}));

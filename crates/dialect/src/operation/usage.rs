@@ -34,6 +34,15 @@ struct Details {
     cached_tokens: Option<u64>,
     image_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    /// What the cached tokens are of: without it they would count among the fresh sound as well.
+    cached_tokens_details: Option<Cached>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct Cached {
+    image_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,8 +72,10 @@ pub(super) fn of(payload: &Payload, makes_images: bool) -> Option<Usage> {
 
     let mut fresh = prompt;
     let cache_read = carve(prompt, &mut fresh, input.cached_tokens.unwrap_or(0));
-    let image_input = carve(prompt, &mut fresh, input.image_tokens.unwrap_or(0));
-    let audio_input = carve(prompt, &mut fresh, input.audio_tokens.unwrap_or(0));
+    let cached = input.cached_tokens_details.unwrap_or_default();
+    let beside = |all: Option<u64>, cached: Option<u64>| all.unwrap_or(0).saturating_sub(cached.unwrap_or(0));
+    let image_input = carve(prompt, &mut fresh, beside(input.image_tokens, cached.image_tokens));
+    let audio_input = carve(prompt, &mut fresh, beside(input.audio_tokens, cached.audio_tokens));
     let mut visible = completion;
     let images = match output {
         Some(output) => output.image_tokens.or_else(|| {
@@ -170,6 +181,20 @@ mod tests {
         );
         let usage = of(&openai, false).unwrap();
         assert_eq!((usage.input, usage.audio_input, usage.output), (0, 37, 145));
+    }
+
+    #[test]
+    fn sound_from_the_cache_is_not_fresh_as_well() {
+        let spoken = payload(
+            r#"{"usage":{"total_tokens":253,"input_tokens":132,"output_tokens":121,
+                "input_token_details":{"text_tokens":119,"audio_tokens":13,"image_tokens":0,"cached_tokens":64,
+                "cached_tokens_details":{"text_tokens":54,"audio_tokens":10,"image_tokens":0}},
+                "output_token_details":{"text_tokens":30,"audio_tokens":91}}}"#,
+        );
+        let usage = of(&spoken, false).unwrap();
+        assert_eq!((usage.input, usage.cache_read, usage.audio_input), (65, 64, 3));
+        assert_eq!((usage.output, usage.audio_output), (30, 91));
+        assert_eq!((usage.input_total(), usage.output_total()), (132, 121));
     }
 
     #[test]

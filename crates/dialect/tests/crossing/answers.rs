@@ -4,138 +4,19 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lockgate_dialect::frames::Frames;
 use lockgate_dialect::neutral::Delta;
-use lockgate_dialect::seal::Origin;
-use lockgate_dialect::{Dialect, Framing, Losses, Named, Turn, by_name};
+use lockgate_dialect::{Dialect, by_name};
+use lockgate_testkit::chunking;
 use lockgate_testkit::vectors::{self, Exchange};
-use serde_json::Value;
 
-use crate::said::{self, Finish, Gathered, Said};
+use crate::said::alike;
+use crate::translate::{
+    APIS, Translated, boundaries, events_of, gather, is_stream, origin, said_whole, stream, translate, turn,
+};
 
-/// The recorded APIs and the dialect of each.
-const APIS: [(&str, &str); 7] = [
-    ("openai.chat", "openai.chat"),
-    ("anthropic.messages", "anthropic.messages"),
-    ("openai.responses", "openai.responses"),
-    ("gemini.generateContent", "gemini.generateContent"),
-    ("bedrock.converse", "bedrock.converse"),
-    ("bedrock.converse-stream", "bedrock.converse"),
-    ("cohere.chat", "cohere.chat"),
-];
 /// The dialects that clients speak.
 const CLIENTS: [&str; 4] =
     ["openai.chat", "anthropic.messages", "openai.responses", "gemini.generateContent"];
-
-fn turn(client: &'static dyn Dialect, stream: bool) -> Turn {
-    let body = match client.name() {
-        "openai.responses" => format!(r#"{{"model":"m","input":"hi","stream":{stream}}}"#),
-        "gemini.generateContent" => r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#.to_owned(),
-        _ => format!(
-            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"hi"}}],"stream":{stream},"stream_options":{{"include_usage":true}}}}"#
-        ),
-    };
-    client.peek(Bytes::from(body), Some(Named { model: "m", stream })).unwrap()
-}
-
-fn origin() -> Origin {
-    Origin("recorded".into())
-}
-
-fn read_whole(dialect: &str, body: &[u8]) -> Option<Said> {
-    let json: Value = serde_json::from_slice(body).ok()?;
-    Some(match dialect {
-        "openai.chat" => said::chat_whole(&json),
-        "anthropic.messages" => said::anthropic_whole(&json),
-        "openai.responses" => said::responses_whole(&json),
-        "gemini.generateContent" => said::gemini_whole(&json),
-        "bedrock.converse" => said::converse_whole(&json),
-        "cohere.chat" => said::cohere_whole(&json),
-        _ => return None,
-    })
-}
-
-fn frames(framing: Framing, body: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let (mut frames, mut rest, mut all) = (Frames::new(framing), Bytes::copy_from_slice(body), Vec::new());
-    while let Some(frame) = frames.next(&mut rest).unwrap() {
-        if let Some(data) = frame.data() {
-            all.push((frame.name().to_owned(), data.into_owned()));
-        }
-    }
-    if let Some(frame) = frames.rest()
-        && let Some(data) = frame.data()
-    {
-        all.push((frame.name().to_owned(), data.into_owned()));
-    }
-    all
-}
-
-fn gather(dialect: &str, events: &[(String, Vec<u8>)]) -> Gathered {
-    let mut all = Gathered::default();
-    for (name, data) in events {
-        if data == b"[DONE]" {
-            all.ends += 1;
-        }
-        let Ok(json) = serde_json::from_slice::<Value>(data) else { continue };
-        match dialect {
-            "openai.chat" => said::chat_event(&mut all, &json),
-            "anthropic.messages" => said::anthropic_event(&mut all, &json),
-            "openai.responses" => said::responses_event(&mut all, &json),
-            "gemini.generateContent" => said::gemini_event(&mut all, &json),
-            "bedrock.converse" => said::converse_event(&mut all, name, &json),
-            "cohere.chat" => said::cohere_event(&mut all, &json),
-            _ => {}
-        }
-    }
-    all
-}
-
-/// What may differ: a word that the client's dialect does not have.
-fn alike(from: &Said, to: &Said, client: &str) -> Result<(), String> {
-    let refusal = |said: &Said| format!("{}{}", said.text, said.refusal);
-    if refusal(from) != refusal(to) {
-        return Err(format!("text {:?} became {:?}", shorten(&refusal(from)), shorten(&refusal(to))));
-    }
-    let calls = |said: &Said| -> Vec<(String, Value)> {
-        said.calls.iter().map(|(name, given)| (name.clone(), object(given))).collect()
-    };
-    if calls(from) != calls(to) {
-        return Err(format!("calls {:?} became {:?}", from.calls, to.calls));
-    }
-    if from.usage.is_some() && from.usage != to.usage {
-        return Err(format!("usage {:?} became {:?}", from.usage, to.usage));
-    }
-    let same = match (from.finish, to.finish) {
-        (a, b) if a == b => true,
-        // A word of one dialect alone, or none at all.
-        (None | Some(Finish::Other), _) | (_, Some(Finish::Other)) => true,
-        // What calls tools has ended for that in dialects that know it only so.
-        (Some(Finish::Stop), Some(Finish::Calls)) => !to.calls.is_empty(),
-        (Some(Finish::Calls), Some(Finish::Stop)) => to.calls.is_empty(),
-        (Some(Finish::Stop), Some(Finish::Filter)) => !from.refusal.is_empty(),
-        (Some(Finish::Filter), Some(Finish::Stop)) => client == "openai.responses" && !to.refusal.is_empty(),
-        _ => false,
-    };
-    if same { Ok(()) } else { Err(format!("finish {:?} became {:?}", from.finish, to.finish)) }
-}
-
-/// Arguments that are no object stand in one where the dialect demands it; the words must be there.
-fn object(given: &Value) -> Value {
-    let Value::Object(members) = given else { return given.clone() };
-    match members.values().next() {
-        Some(Value::String(text)) if members.len() == 1 => match serde_json::from_str::<Value>(text) {
-            Ok(Value::Object(_)) => given.clone(),
-            Ok(other) if members.contains_key("arguments") => other,
-            Ok(_) => given.clone(),
-            Err(_) => Value::String(text.clone()),
-        },
-        _ => given.clone(),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(120).collect()
-}
 
 /// Runs `check` on every exchange with every client dialect but its own, and fails with a summary.
 fn every(
@@ -176,13 +57,10 @@ fn whole_answers_say_the_same_in_every_other_dialect() {
             return Ok(false);
         }
         let body = exchange.response.bytes();
-        let (from, to) = (provider.hub().unwrap(), client.hub().unwrap());
-        let Ok(reply) = from.read_reply(&body, &origin()) else { return Ok(false) };
-        let mut losses = Losses::default();
-        let written = to.write_reply(&reply, &turn(client, false), &mut losses);
+        let Translated::Whole(written) = translate(provider, client, exchange) else { return Ok(false) };
         client.whole(&written).map_err(|error| format!("its own reader refuses it: {error:?}"))?;
         let (Some(source), Some(result)) =
-            (read_whole(provider.name(), &body), read_whole(client.name(), &written))
+            (said_whole(provider.name(), &body), said_whole(client.name(), &written))
         else {
             return Err("not JSON".into());
         };
@@ -219,12 +97,12 @@ fn streams_say_the_same_in_every_other_dialect() {
         {
             return Ok(false);
         }
-        let events = frames(provider.framing(), &exchange.response.bytes());
+        let events = events_of(provider.framing(), &exchange.response.bytes());
         let Ok((out, ended)) = transcode(provider, client, &events) else { return Ok(false) };
         if !ended {
             return Err("no end".into());
         }
-        let written = frames(client.framing(), &out);
+        let written = events_of(client.framing(), &out);
         let result = gather(client.name(), &written);
         let contiguous = result.blocks.iter().enumerate().all(|(at, index)| at as u64 == *index);
         if !contiguous {
@@ -238,27 +116,84 @@ fn streams_say_the_same_in_every_other_dialect() {
     });
 }
 
+/// The bytes that a client gets, and whether in good order.
+fn told(translated: &Translated) -> (Vec<u8>, bool) {
+    match translated {
+        Translated::Whole(body) => (body.to_vec(), true),
+        Translated::Stream { body, error } => (body.clone(), error.is_none()),
+        Translated::Refused(error) => (format!("{error:?}").into_bytes(), false),
+    }
+}
+
+#[test]
+fn a_stream_says_the_same_in_whatever_pieces_it_comes() {
+    every("streams in pieces", |provider, client, exchange| {
+        if !is_stream(provider, exchange) {
+            return Ok(false);
+        }
+        let body = exchange.response.bytes();
+        let whole = told(&stream(provider, client, [body.clone()]));
+        for pieces in [chunking::every(1, &body), chunking::random(body.len() as u64, 900, &body)] {
+            if told(&stream(provider, client, pieces)) != whole {
+                return Err("other pieces, another answer".into());
+            }
+        }
+        Ok(true)
+    });
+}
+
+/// Where a stream is cut: behind each event (every so many of a long one), and, of every fourth stream, at so many bytes
+/// elsewhere (all of a short one).
+fn cuts(provider: &'static dyn Dialect, body: &Bytes) -> Vec<usize> {
+    let mut cuts = boundaries(provider.framing(), body);
+    let step = cuts.len().div_ceil(120).max(1);
+    cuts = cuts.into_iter().rev().skip(1).step_by(step).collect();
+    if body.len().is_multiple_of(4) {
+        cuts.extend((0..body.len()).step_by(body.len().div_ceil(200).max(1)));
+    }
+    cuts
+}
+
 #[test]
 fn a_stream_that_ends_early_is_an_error_or_whole() {
     every("cut streams", |provider, client, exchange| {
-        if !matches!(exchange.response.body_kind.as_str(), "sse" | "eventstream") {
+        if !is_stream(provider, exchange) {
             return Ok(false);
         }
-        let events = frames(provider.framing(), &exchange.response.bytes());
-        let Ok((whole, _)) = transcode(provider, client, &events) else { return Ok(false) };
-        let whole = gather(client.name(), &frames(client.framing(), &whole)).finished();
-        // Every cut of a short stream, and some of a long one.
-        let step = (events.len() / 40).max(1);
-        for at in (0..events.len()).step_by(step) {
+        let body = exchange.response.bytes();
+        let said = |out: &[u8]| gather(client.name(), &events_of(client.framing(), out));
+        let Translated::Stream { body: whole, error: None } = stream(provider, client, [body.clone()]) else {
+            return Ok(false);
+        };
+        let whole = said(&whole).finished();
+        for at in cuts(provider, &body) {
+            let head = body.slice(..at);
             // A provider that states the reason with every piece cannot be told from one that has finished.
-            let finished = |data: &[u8]| memchr::memmem::find(data, b"\"finishReason\"").is_some();
-            if events[..at].iter().any(|(_, data)| finished(data)) {
-                break;
+            if memchr::memmem::find(&head, b"\"finishReason\"").is_some() {
+                continue;
             }
-            let Ok((out, ended)) = transcode(provider, client, &events[..at]) else { continue };
-            let result = gather(client.name(), &frames(client.framing(), &out)).finished();
-            if !ended || result.text != whole.text || result.calls != whole.calls {
-                return Err(format!("cut behind {at} of {} events, and called whole", events.len()));
+            match stream(provider, client, [head]) {
+                Translated::Stream { body: out, error: None } => {
+                    let result = said(&out).finished();
+                    if result.text != whole.text || result.calls != whole.calls {
+                        return Err(format!("cut behind {at} of {} bytes, and called whole", body.len()));
+                    }
+                }
+                Translated::Stream { body: out, error: Some(_) } => {
+                    let result = said(&out);
+                    // In this dialect an error is the last event of the answer too.
+                    if result.ends != usize::from(client.name() == "openai.responses") {
+                        return Err(format!(
+                            "cut behind {at} of {} bytes: an error behind the end",
+                            body.len()
+                        ));
+                    }
+                    let text = result.finished().text;
+                    if !whole.text.starts_with(&text) {
+                        return Err(format!("cut behind {at} of {} bytes: other words", body.len()));
+                    }
+                }
+                Translated::Refused(_) | Translated::Whole(_) => {}
             }
         }
         Ok(true)

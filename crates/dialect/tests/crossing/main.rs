@@ -4,3 +4,5 @@
 mod answers;
 #[cfg(test)]
 mod said;
+#[cfg(test)]
+mod translate;

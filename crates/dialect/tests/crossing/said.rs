@@ -47,7 +47,7 @@ fn n(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
-fn arguments(text: &str) -> Value {
+pub(crate) fn arguments(text: &str) -> Value {
     if text.is_empty() {
         return Value::Object(serde_json::Map::new());
     }
@@ -56,6 +56,56 @@ fn arguments(text: &str) -> Value {
 
 fn some(usage: (u64, u64)) -> Option<(u64, u64)> {
     (usage != (0, 0)).then_some(usage)
+}
+
+/// Whether an answer says the same after its translation. What may differ: a word that the client's dialect does not have.
+///
+/// # Errors
+/// What differs.
+pub(crate) fn alike(from: &Said, to: &Said, client: &str) -> Result<(), String> {
+    let refusal = |said: &Said| format!("{}{}", said.text, said.refusal);
+    if refusal(from) != refusal(to) {
+        return Err(format!("text {:?} became {:?}", shorten(&refusal(from)), shorten(&refusal(to))));
+    }
+    let calls = |said: &Said| -> Vec<(String, Value)> {
+        said.calls.iter().map(|(name, given)| (name.clone(), object(given))).collect()
+    };
+    if calls(from) != calls(to) {
+        return Err(format!("calls {:?} became {:?}", from.calls, to.calls));
+    }
+    if from.usage.is_some() && from.usage != to.usage {
+        return Err(format!("usage {:?} became {:?}", from.usage, to.usage));
+    }
+    let same = match (from.finish, to.finish) {
+        (a, b) if a == b => true,
+        // A word of one dialect alone, or none at all.
+        (None | Some(Finish::Other), _) | (_, Some(Finish::Other)) => true,
+        // What calls tools has ended for that in dialects that know it only so.
+        (Some(Finish::Stop), Some(Finish::Calls)) => !to.calls.is_empty(),
+        (Some(Finish::Calls), Some(Finish::Stop)) => to.calls.is_empty(),
+        (Some(Finish::Stop), Some(Finish::Filter)) => !from.refusal.is_empty(),
+        (Some(Finish::Filter), Some(Finish::Stop)) => client == "openai.responses" && !to.refusal.is_empty(),
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(format!("finish {:?} became {:?}", from.finish, to.finish)) }
+}
+
+/// Arguments that are no object stand in one where the dialect demands it; the words must be there.
+fn object(given: &Value) -> Value {
+    let Value::Object(members) = given else { return given.clone() };
+    match members.values().next() {
+        Some(Value::String(text)) if members.len() == 1 => match serde_json::from_str::<Value>(text) {
+            Ok(Value::Object(_)) => given.clone(),
+            Ok(other) if members.contains_key("arguments") => other,
+            Ok(_) => given.clone(),
+            Err(_) => Value::String(text.clone()),
+        },
+        _ => given.clone(),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(120).collect()
 }
 
 // === OpenAI chat ===
@@ -293,10 +343,16 @@ pub(crate) fn gemini_event(all: &mut Gathered, json: &Value) {
             continue;
         }
         all.said.text.push_str(text(&part["text"]));
-        if let Some(name) = part["functionCall"]["name"].as_str() {
-            let given = part["functionCall"]["args"].clone();
-            let given = if given.is_null() { arguments("") } else { given };
+        let call = &part["functionCall"];
+        if let Some(name) = call["name"].as_str() {
+            let given = if call["args"].is_null() { arguments("") } else { call["args"].clone() };
             all.said.calls.push((name.to_owned(), given));
+        }
+        // Arguments that come in pieces: each says where it belongs.
+        for piece in call["partialArgs"].as_array().into_iter().flatten() {
+            if let (Some((_, given)), Some(path)) = (all.said.calls.last_mut(), piece["jsonPath"].as_str()) {
+                add_piece(place(given, path), piece);
+            }
         }
     }
     let usage = &json["usageMetadata"];
@@ -315,6 +371,39 @@ pub(crate) fn gemini_event(all: &mut Gathered, json: &Value) {
         });
     } else if json["promptFeedback"]["blockReason"].is_string() {
         all.said.finish = Some(Finish::Filter);
+    }
+}
+
+/// The value at a path such as `$.steps[2].name`, made if it is not there.
+fn place<'v>(root: &'v mut Value, path: &str) -> &'v mut Value {
+    path.split(['.', '[']).skip(1).fold(root, |at, step| match step.strip_suffix(']') {
+        Some(index) => {
+            let index: usize = index.parse().unwrap();
+            if !at.is_array() {
+                *at = Value::Array(Vec::new());
+            }
+            let items = at.as_array_mut().unwrap();
+            items.resize(items.len().max(index + 1), Value::Null);
+            &mut items[index]
+        }
+        None => {
+            if !at.is_object() {
+                *at = arguments("");
+            }
+            &mut at[step]
+        }
+    })
+}
+
+fn add_piece(at: &mut Value, piece: &Value) {
+    match (&piece["stringValue"], at) {
+        (Value::String(more), Value::String(text)) => text.push_str(more),
+        (Value::String(text), at) => *at = Value::String(text.clone()),
+        (_, at) => {
+            let value =
+                ["numberValue", "boolValue"].into_iter().map(|kind| &piece[kind]).find(|v| !v.is_null());
+            *at = value.cloned().unwrap_or(Value::Null);
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "../contract/gemini.rs"]
+#[path = "../contract/mod.rs"]
 mod contract;
 mod normal;
 mod said;
 
 use bytes::Bytes;
-use contract::Order;
+use contract::Contract;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::upstream::Quirks;
 use lockgate_core::{Error, Kind, Usage};
@@ -220,14 +220,14 @@ fn a_recorded_answer_says_the_same_after_the_neutral_form() {
 fn through(events: &[Vec<u8>]) -> (Vec<Value>, Result<(), Error>) {
     let mut decoder = hub().decoder(&origin());
     let mut encoder = hub().encoder(&any_turn());
-    let (mut order, mut out) = (Order::default(), Vec::new());
+    let (mut contract, mut out) = (Contract::default(), Vec::new());
     let mut sink = |delta: Delta<'_>| {
-        order.see(&delta);
+        contract.see(&delta);
         encoder.delta(delta, &mut out);
     };
     let read = events.iter().try_for_each(|data| decoder.event("", data, &mut sink));
     let ended = read.and_then(|()| decoder.end(&mut sink));
-    assert_eq!(order.ended(), ended.is_ok());
+    assert_eq!(contract.ended(), ended.is_ok());
     let (mut splitter, mut bytes, mut all) = (Splitter::default(), Bytes::from(out), Vec::new());
     while let Some(event) = splitter.next(&mut bytes).unwrap() {
         all.push(serde_json::from_slice(&event.data().unwrap()).unwrap());

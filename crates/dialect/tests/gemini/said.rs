@@ -1,6 +1,7 @@
 //! An independent reader of answers.
 
 use lockgate_core::Usage;
+use lockgate_dialect::seal::Seal;
 use serde_json::{Value, json};
 
 use crate::normal::list;
@@ -97,7 +98,9 @@ impl Said {
     }
 
     fn part(&mut self, part: &Value) {
-        if let Some(signature) = part["thoughtSignature"].as_str() {
+        // A call that nobody signed is marked in an answer that was translated.
+        let signed = part["thoughtSignature"].as_str().filter(|it| *it != Seal::nobodys().wrapped());
+        if let Some(signature) = signed {
             self.signatures.push(signature.into());
         }
         if let Some(text) = part["text"].as_str() {

@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lockgate_core::port::{Answer, Call, Inflow};
 use lockgate_core::{Error, Kind, Retry, Speech, Upstream, Verbatim};
 use lockgate_dialect::{Dialect, Framing};
-use lockgate_route::Endpoint;
+use lockgate_route::health::{Ended, Sample};
+use lockgate_route::{Endpoint, OnBreak};
 use tokio::time::{Instant, timeout_at};
 
 use super::outbound::{self, Ask, Outbound};
-use super::{Budget, Landed, Landing, collect};
+use super::{Budget, Landed, Landing, Try, Underway, collect};
 use crate::engine::Engine;
 use crate::relay::{Begun, Course, Flow, Tee, input_estimate, strip, usage_estimate};
 
@@ -27,26 +28,60 @@ const AWS_EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// The longest error answer that is read, in bytes.
 const MAX_REFUSAL: usize = 1 << 20;
 /// The most that is held back while a stream says nothing, in bytes.
-const MAX_HELD: usize = 4 << 20;
+pub(super) const MAX_HELD: usize = 4 << 20;
 
+/// Calls a target.
 pub(super) async fn attempt(
     engine: &Engine,
     ask: &Ask<'_>,
-    endpoint: &Arc<Endpoint>,
+    tried: &Try<'_>,
+    budget: &Budget,
+) -> Result<Landed, Failed> {
+    let state = &engine.state;
+    let begun = Instant::now();
+    let underway = Underway::at(tried.endpoint);
+    let result = land(engine, ask, tried, underway, budget).await;
+    let ended = match &result {
+        Ok(_) => Ended::Well,
+        Err(failed) => ended(&failed.error),
+    };
+    let first = (ask.turn.stream && result.is_ok()).then(|| begun.elapsed());
+    let input_tokens = input_estimate(&ask.turn);
+    let sample = Sample { ended, input_tokens, first, streamed: None };
+    tried.endpoint.health.saw(state.clock.now(), &sample);
+    result
+}
+
+/// What a failure says of the endpoint's health.
+fn ended(error: &Error) -> Ended {
+    match error.kind() {
+        Kind::UpstreamRateLimited => Ended::Limited,
+        kind if kind.counts_against_health() => Ended::Badly,
+        _ => Ended::Unsaid,
+    }
+}
+
+async fn land(
+    engine: &Engine,
+    ask: &Ask<'_>,
+    tried: &Try<'_>,
+    underway: Underway,
     budget: &Budget,
 ) -> Result<Landed, Failed> {
     let unsent = |error| Failed { status: None, error };
+    let endpoint = tried.endpoint;
     let upstream = &endpoint.upstream;
     let (turn, model) = (&ask.turn, &*endpoint.target.model);
     let speech = upstream.speech(ask.dialect.name(), model).ok_or_else(|| unsent(unserved(endpoint)))?;
+    let speech = upstream.shown(speech, tried.credential);
     let Outbound { dialect, prepared, headers, mut losses, crossing } =
-        Outbound::new(ask, speech, &endpoint.target).map_err(unsent)?;
+        Outbound::new(ask, speech, &endpoint.target, tried.settings).map_err(unsent)?;
     // Where the path names the model, the body need not.
     for name in prepared.dropped.into_iter().filter(|name| name != "model") {
         losses.lose(name, "the provider does not take it");
     }
     let (prefix, path) = outbound::path(dialect, speech, model, turn.stream);
-    let patience = budget.attempt(upstream.timeouts.first_byte);
+    let Patience { head, content } = Patience::new(tried, budget);
     let end = budget.whole();
     let call = Call {
         upstream: Arc::clone(upstream),
@@ -57,7 +92,7 @@ pub(super) async fn attempt(
         headers,
         stream: turn.stream,
         body: prepared.body,
-        first_byte: patience.saturating_duration_since(Instant::now()),
+        first_byte: head.saturating_duration_since(Instant::now()),
         total: upstream.timeouts.total.min(budget.left()),
     };
     let answer = engine.transport.call(call).await.map_err(unsent)?;
@@ -97,28 +132,54 @@ pub(super) async fn attempt(
         headers.insert(CONTENT_TYPE, media_type(&headers, "application/json", foreign));
         return Ok(Landed { status, headers, losses, landing: Landing::Whole { body, usage: Some(usage) } });
     }
+    let goes_on = tried.settings.on_break == Some(OnBreak::Continue);
     let mut course = match &crossing {
-        None => Course::Tee(Tee::new(dialect.meter(turn), prepared.withhold_usage)),
-        Some(crossing) => Course::Transcode(Box::new(crossing.stream(ask))),
+        None => Course::Tee(Tee::new(dialect.meter(turn), prepared.withhold_usage, goes_on)),
+        Some(crossing) => Course::Transcode(Box::new(crossing.stream(ask, goes_on))),
     };
-    let held = timely(patience, first_content(dialect, upstream, speech, &headers, &mut body, &mut course))
+    let held = timely(content, first_content(dialect, upstream, speech, &headers, &mut body, &mut course))
         .await
         .map_err(failed)?;
+    if let Some(lost) = course.losses() {
+        losses.extend(lost.clone());
+    }
     let right = if ask.dialect.framing() == Framing::Sse { "text/event-stream" } else { AWS_EVENT_STREAM };
     headers.insert(CONTENT_TYPE, media_type(&headers, right, foreign));
     let begun = Begun {
         state: Arc::clone(&engine.state),
         dialect: ask.dialect,
-        endpoint: Arc::clone(endpoint),
+        endpoint: underway,
         inflow: body,
         course,
         held,
         input_estimate: input_estimate(turn),
+        between: tried.settings.between_timeout,
+        at: 0,
+        seam: None,
     };
     Ok(Landed { status, headers, losses, landing: Landing::Stream(begun) })
 }
 
-fn unserved(endpoint: &Endpoint) -> Error {
+/// Until when an attempt that begins now has time.
+pub(super) struct Patience {
+    /// For the head of the answer.
+    pub(super) head: Instant,
+    /// For its first content.
+    pub(super) content: Instant,
+}
+
+impl Patience {
+    pub(super) fn new(tried: &Try<'_>, budget: &Budget) -> Self {
+        let settings = tried.settings;
+        let first_byte = settings.first_byte_timeout.unwrap_or(tried.endpoint.upstream.timeouts.first_byte);
+        let head = budget.attempt(first_byte);
+        let content = settings.first_token_timeout.map_or(head, |limit| budget.attempt(limit));
+        // A head that comes later than the first content may come is of no use.
+        Self { head: head.min(content), content }
+    }
+}
+
+pub(super) fn unserved(endpoint: &Endpoint) -> Error {
     let lockgate_core::record::Target { provider, model } = &endpoint.target;
     Error::client(
         Kind::ModelNotFound,
@@ -174,7 +235,7 @@ async fn first_content(
 }
 
 /// Whether an answer is an event stream: by its type, or, as some providers mislabel theirs, by its first bytes.
-fn begins_as_stream(headers: &HeaderMap, chunk: &Bytes) -> bool {
+pub(super) fn begins_as_stream(headers: &HeaderMap, chunk: &Bytes) -> bool {
     let labelled =
         headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
     let fields: [&[u8]; 5] = [b"data", b"event", b":", b"id:", b"retry"];
@@ -184,7 +245,7 @@ fn begins_as_stream(headers: &HeaderMap, chunk: &Bytes) -> bool {
 }
 
 /// An answer that should have been a stream: an error in a 200, or something else altogether.
-async fn not_a_stream(
+pub(super) async fn not_a_stream(
     dialect: &dyn Dialect,
     upstream: &Upstream,
     first: Bytes,

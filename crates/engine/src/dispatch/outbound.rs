@@ -7,13 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use lockgate_core::record::Target;
-use lockgate_core::{Error, Kind, Retry, Speech};
-use lockgate_dialect::neutral::Reply;
+use lockgate_core::{Error, Kind, Prefill, Retry, Speech};
+use lockgate_dialect::freeform::Freeform;
+use lockgate_dialect::neutral::{Reply, Request};
 use lockgate_dialect::seal::{self, Origin};
 use lockgate_dialect::{Dialect, Framing, Hub, Losses, Named, Prepared, Turn};
+use lockgate_route::RouteSettings;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::relay::Transcode;
+use super::handover;
+use crate::relay::{Inlet, Transcode, Transcript};
 
 /// What a client asked for, and how.
 pub(crate) struct Ask<'a> {
@@ -21,7 +24,9 @@ pub(crate) struct Ask<'a> {
     pub(crate) turn: Arc<Turn>,
     /// The client's headers.
     pub(crate) headers: &'a HeaderMap,
-    /// What cannot be carried is an error.
+    /// What was lost of it before any target was asked.
+    pub(crate) losses: Losses,
+    /// The client wants an error where something cannot be carried.
     pub(crate) strict: bool,
 }
 
@@ -41,6 +46,7 @@ pub(crate) struct Crossing {
     from: (&'static dyn Dialect, &'static dyn Hub),
     to: &'static dyn Hub,
     origin: Origin,
+    freeform: Freeform,
 }
 
 const STRICT: &str = "x-lockgate-strict";
@@ -53,9 +59,10 @@ impl<'a> Ask<'a> {
     pub(crate) fn new(
         dialect: &'static dyn Dialect,
         turn: Turn,
+        losses: Losses,
         headers: &'a HeaderMap,
     ) -> Result<Self, Error> {
-        Ok(Self { dialect, turn: Arc::new(turn), headers, strict: strict(headers)? })
+        Ok(Self { dialect, turn: Arc::new(turn), headers, losses, strict: strict(headers)? })
     }
 }
 
@@ -65,7 +72,12 @@ impl Outbound {
     /// # Errors
     /// `InvalidRequest` when the request cannot be said there, or not without losses under `strict`; another target may
     /// be able to take it.
-    pub(crate) fn new(ask: &Ask<'_>, speech: &Speech, target: &Target) -> Result<Self, Error> {
+    pub(crate) fn new(
+        ask: &Ask<'_>,
+        speech: &Speech,
+        target: &Target,
+        settings: &RouteSettings,
+    ) -> Result<Self, Error> {
         let turn = &*ask.turn;
         // In a path these would climb.
         if matches!(&*target.model, "." | "..") {
@@ -77,15 +89,61 @@ impl Outbound {
         let same = speech.dialect == ask.dialect.name() && passes;
         // A state that the gateway has wrapped must be unwrapped, or left out where it is another's.
         if same && !seal::may_hold(turn.payload.bytes()) {
+            within(ask.strict, settings, &ask.losses, target)?;
             return Ok(Self {
                 dialect: ask.dialect,
                 prepared: ask.dialect.prepare(turn, &target.model, &speech.quirks),
                 headers: own_headers(ask),
-                losses: Losses::default(),
+                losses: ask.losses.clone(),
                 crossing: None,
             });
         }
-        let theirs = lockgate_dialect::by_name(speech.dialect).ok_or_else(|| unspoken(speech.dialect))?;
+        let theirs = lockgate_dialect::by_name(speech.dialect).ok_or_else(|| chatless(target))?;
+        let (Some(_), Some(to)) = (theirs.hub(), ask.dialect.hub()) else {
+            return Err(unspoken(speech.dialect));
+        };
+        let request = to.read_request(turn)?;
+        let mut outbound = Self::written(ask, speech, (target, settings), &request, Prefill::No)?;
+        if same {
+            outbound.crossing = None;
+        }
+        Ok(outbound)
+    }
+
+    /// The request for a target that goes on with what was said: the partial answer is handed over.
+    ///
+    /// # Errors
+    /// As of [`Outbound::new`]; also when the answer cannot be gone on with there.
+    pub(crate) fn going_on(
+        ask: &Ask<'_>,
+        speech: &Speech,
+        (target, settings): (&Target, &RouteSettings),
+        said: &Transcript,
+    ) -> Result<(Self, bool), Error> {
+        let theirs = lockgate_dialect::by_name(speech.dialect).ok_or_else(|| chatless(target))?;
+        let (Some(from), Some(to)) = (theirs.hub(), ask.dialect.hub()) else {
+            return Err(unspoken(speech.dialect));
+        };
+        let mut request = to.read_request(&ask.turn)?;
+        let mut prefill = speech.quirks.prefill;
+        if prefill == Prefill::No && from.prefills(&request, &target.model) {
+            prefill = Prefill::Last;
+        }
+        handover::hand_over(&mut request, said, prefill)?;
+        let outbound = Self::written(ask, speech, (target, settings), &request, prefill)?;
+        Ok((outbound, prefill != Prefill::No))
+    }
+
+    /// A neutral request as it goes to a target.
+    fn written(
+        ask: &Ask<'_>,
+        speech: &Speech,
+        (target, settings): (&Target, &RouteSettings),
+        request: &Request,
+        prefill: Prefill,
+    ) -> Result<Self, Error> {
+        let turn = &*ask.turn;
+        let theirs = lockgate_dialect::by_name(speech.dialect).ok_or_else(|| chatless(target))?;
         let (Some(from), Some(to)) = (theirs.hub(), ask.dialect.hub()) else {
             return Err(unspoken(speech.dialect));
         };
@@ -94,15 +152,13 @@ impl Outbound {
             model: &target.model,
             stream: turn.stream,
         };
-        let mut losses = Losses::default();
-        let request = to.read_request(turn)?;
+        let mut losses = ask.losses.clone();
         let body = request
             .may_go_to(speech.dialect)
-            .and_then(|()| from.write_request(&request, &place, &mut losses))
+            .and_then(|()| from.write_request(request, &place, &mut losses))
             .map_err(|error| error.retry(Retry::Elsewhere))?;
-        if ask.strict && !losses.is_empty() {
-            return Err(refused(&losses, target));
-        }
+        within(ask.strict, settings, &losses, target)?;
+        let body = if prefill == Prefill::Marked { handover::mark(&body) } else { body };
         let named = Named { model: &target.model, stream: turn.stream };
         let written = theirs.peek(body, Some(named)).map_err(|error| {
             Error::gateway(Kind::Internal, "The request could not be put into the provider's dialect.")
@@ -111,12 +167,13 @@ impl Outbound {
         Ok(Self {
             dialect: theirs,
             prepared: theirs.prepare(&written, &target.model, &speech.quirks),
-            headers: if same { own_headers(ask) } else { HeaderMap::new() },
+            headers: if speech.dialect == ask.dialect.name() { own_headers(ask) } else { HeaderMap::new() },
             losses,
-            crossing: (!same).then(|| Crossing {
+            crossing: Some(Crossing {
                 from: (theirs, from),
                 to,
                 origin: Origin(Arc::clone(&target.provider)),
+                freeform: Freeform::of(request),
             }),
         })
     }
@@ -133,13 +190,19 @@ impl Crossing {
         ask: &Ask<'_>,
         losses: &mut Losses,
     ) -> Result<(Bytes, Reply), Error> {
-        let reply = self.from.1.read_reply(body, &self.origin)?;
+        let mut reply = self.from.1.read_reply(body, &self.origin)?;
+        self.freeform.regain(&mut reply);
         Ok((self.to.write_reply(&reply, &ask.turn, losses), reply))
     }
 
-    /// A stream in the client's dialect.
-    pub(crate) fn stream(&self, ask: &Ask<'_>) -> Transcode {
-        Transcode::new(self.from.0.framing(), self.from.1.decoder(&self.origin), self.to.encoder(&ask.turn))
+    /// A stream in the client's dialect. `kept`: what is said is remembered.
+    pub(crate) fn stream(&self, ask: &Ask<'_>, kept: bool) -> Transcode {
+        Transcode::new(self.inlet(), self.to.encoder(&ask.turn), kept)
+    }
+
+    /// A reader for the provider's stream.
+    pub(crate) fn inlet(&self) -> Inlet {
+        Inlet::new(self.from.0.framing(), self.freeform.regaining(self.from.1.decoder(&self.origin)))
     }
 }
 
@@ -192,6 +255,12 @@ fn own_headers(ask: &Ask<'_>) -> HeaderMap {
     headers
 }
 
+/// A target that answers other things than chat turns: vectors, ranks.
+fn chatless(target: &Target) -> Error {
+    let text = format!("{} answers no chat turns.", target.provider);
+    Error::client(Kind::ModelNotFound, text).param("model").retry(Retry::Elsewhere)
+}
+
 fn unspoken(dialect: &str) -> Error {
     Error::client(
         Kind::InvalidRequest,
@@ -200,17 +269,26 @@ fn unspoken(dialect: &str) -> Error {
     .retry(Retry::Elsewhere)
 }
 
-/// A request that `strict` does not let pass.
-pub(crate) fn refused(losses: &Losses, target: &Target) -> Error {
+/// Whether these losses may be, by the wish of the client (`strict`) and by the route's settings.
+///
+/// # Errors
+/// `InvalidRequest` that lists them; another target may take the request.
+pub(crate) fn within(
+    strict: bool,
+    settings: &RouteSettings,
+    losses: &Losses,
+    target: &Target,
+) -> Result<(), Error> {
+    if losses.is_empty() || !(strict || settings.strict == Some(true)) {
+        return Ok(());
+    }
     let list: Vec<String> = losses.iter().map(|loss| format!("{} ({})", loss.what, loss.why)).collect();
-    Error::client(
-        Kind::InvalidRequest,
-        format!(
-            "{}/{} cannot be asked this without losses, and x-lockgate-strict forbids them: {}.",
-            target.provider,
-            target.model,
-            list.join("; ")
-        ),
-    )
-    .retry(Retry::Elsewhere)
+    let text = format!(
+        "{}/{} cannot be asked this without losses, and {} forbids them: {}.",
+        target.provider,
+        target.model,
+        if strict { STRICT } else { "the route" },
+        list.join("; ")
+    );
+    Err(Error::client(Kind::InvalidRequest, text).retry(Retry::Elsewhere))
 }

@@ -32,7 +32,7 @@ pub struct Writer {
 }
 
 /// A batch that is larger gains little, and memory is what waits.
-const PORTION: usize = 1_024;
+const PORTION: usize = 512;
 /// Pause before the store is tried again after it failed.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often a closing writer tries a store that fails.
@@ -163,7 +163,7 @@ impl Loop<'_> {
         if !inner.closed && inner.waiting.len() < self.queue.portion() {
             inner = self.queue.wake.wait_timeout(inner, self.flush).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let room = inner.waiting.len().min(1_024);
+        let room = inner.waiting.len().min(PORTION);
         let batch = std::mem::replace(&mut inner.waiting, Vec::with_capacity(room));
         (batch, std::mem::take(&mut inner.dropped), inner.closed)
     }

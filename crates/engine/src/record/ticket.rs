@@ -1,12 +1,13 @@
 //! The record of a request while it is under way. However the request ends, it is handed over exactly once.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use lockgate_catalog::Tier;
+use lockgate_catalog::{Catalog, Tier};
+use lockgate_core::decision::MILLION;
 use lockgate_core::record::Target;
 use lockgate_core::{
     Attempt, Attribution, Decision, Error, Event, Money, Outcome, Payload, Principal, Record, RequestId,
-    Tick, Usage,
+    Role, Tick, Usage,
 };
 use lockgate_dialect::operation::Counts;
 use lockgate_dialect::{Losses, Turn};
@@ -20,10 +21,16 @@ use crate::record::price;
 /// it, which means that the client left.
 pub struct Ticket {
     state: Arc<State>,
+    /// The catalogue of the snapshot that the request began with: a reload does not change what it costs.
+    prices: Arc<Catalog>,
     arrived: Tick,
     /// The name under which the catalogue has the models of the provider that is called.
     catalog: Arc<str>,
     tier: Tier,
+    /// What attempts consumed and cost that did not end the answer; their sum is in the record's own.
+    spent: Option<(Usage, Option<Money>)>,
+    /// The sessions that remember what served this request.
+    sessions: Vec<u64>,
     record: Option<Box<Record>>,
 }
 
@@ -32,13 +39,13 @@ const CLIENT_CLOSED: u16 = 499;
 
 impl Ticket {
     /// Opens the record.
-    pub fn open(state: &Arc<State>, inbound: &Inbound, principal: &Principal) -> Self {
-        Self::begin(state, (inbound.id, inbound.arrived), inbound.dialect.shared_name(), principal)
+    pub fn open(state: &Arc<State>, prices: &Arc<Catalog>, inbound: &Inbound, principal: &Principal) -> Self {
+        Self::begin((state, prices), (inbound.id, inbound.arrived), inbound.dialect.shared_name(), principal)
     }
 
     /// Opens the record of a request with this id that arrived then, in a dialect or for an operation of this name.
     pub(crate) fn begin(
-        state: &Arc<State>,
+        (state, prices): (&Arc<State>, &Arc<Catalog>),
         (id, arrived): (RequestId, Tick),
         dialect: Arc<str>,
         principal: &Principal,
@@ -69,9 +76,12 @@ impl Ticket {
         };
         Self {
             state: Arc::clone(state),
+            prices: Arc::clone(prices),
             arrived,
             catalog: Arc::default(),
             tier: Tier::Standard,
+            spent: None,
+            sessions: Vec::new(),
             record: Some(Box::new(record)),
         }
     }
@@ -95,6 +105,22 @@ impl Ticket {
         self.edit(|record| record.attribution = attribution);
     }
 
+    /// On whose behalf, as far as it is known.
+    pub(crate) fn attribution(&self) -> &Attribution {
+        static NOBODY: LazyLock<Attribution> = LazyLock::new(Attribution::default);
+        self.record.as_ref().map_or(&*NOBODY, |record| &record.attribution)
+    }
+
+    /// The sessions that are to remember what serves this request.
+    pub(crate) fn remembered_by(&mut self, sessions: Vec<u64>) {
+        self.sessions = sessions;
+    }
+
+    /// The decision, if it came to one.
+    pub fn decision(&self) -> Option<Arc<Decision>> {
+        self.record.as_ref()?.decision.clone()
+    }
+
     /// How the targets were chosen.
     pub fn decided(&mut self, decision: Arc<Decision>) {
         let overhead = self.elapsed_us();
@@ -104,31 +130,73 @@ impl Ticket {
         });
     }
 
-    /// An attempt begins. Should the client leave during it, it stands in the record without an outcome.
-    pub fn attempt(&mut self, endpoint: &Endpoint) {
+    /// An attempt begins, with the credential at this place, if there are several; its own place in the record. Should the
+    /// client leave during it, it stands there without an outcome.
+    pub fn attempt(&mut self, endpoint: &Endpoint, credential: Option<usize>, role: Role) -> usize {
         let at_us = self.elapsed_us();
         self.catalog = Arc::clone(&endpoint.upstream.catalog);
         let target = endpoint.target.clone();
+        let shown = credential.and_then(|at| endpoint.upstream.credentials.get(at));
+        let credential = shown.map(|credential| Arc::clone(&credential.name));
+        let Some(record) = &mut self.record else { return 0 };
+        record.target = Some(target.clone());
+        // One attempt is the rule; a vector's own first step would make room for four.
+        record.attempts.reserve_exact(1);
+        record.attempts.push(Attempt { credential, role, ..Attempt::begun(target, at_us) });
+        record.attempts.len() - 1
+    }
+
+    /// The attempt at this place is the one that answers, although others began after it.
+    pub(crate) fn answers(&mut self, at: usize, endpoint: &Endpoint) {
+        self.catalog = Arc::clone(&endpoint.upstream.catalog);
         self.edit(|record| {
-            record.target = Some(target.clone());
-            // One attempt is the rule; a vector's own first step would make room for four.
-            record.attempts.reserve_exact(1);
-            record.attempts.push(Attempt {
-                target,
-                at_us,
-                took_us: 0,
-                status: None,
-                error: None,
-                detail: None,
-            });
+            if at + 1 != record.attempts.len() {
+                record.target = Some(endpoint.target.clone());
+            }
         });
     }
 
-    /// The attempt under way ended.
-    pub fn attempted(&mut self, status: Option<u16>, error: Option<&Error>) {
+    /// The attempt at this place consumed this much and is not the one that ends the answer: it broke off, or was given up.
+    pub(crate) fn spent(&mut self, at: usize, endpoint: &Endpoint, usage: Usage) {
+        let cost = self.price((&*endpoint.upstream.catalog, &*endpoint.target.model), &usage);
+        let before = self.spent.take();
+        let sum = before.map_or((usage, cost), |(sum, paid)| {
+            let paid = paid.zip(cost).and_then(|(paid, cost)| paid.checked_add(cost));
+            (sum.plus(&usage), paid)
+        });
+        self.spent = Some(sum);
+        self.edit(|record| {
+            if let Some(attempt) = record.attempts.get_mut(at) {
+                (attempt.usage, attempt.cost) = (Some(usage), cost);
+            }
+            (record.usage, record.cost) = (Some(sum.0), sum.1);
+        });
+    }
+
+    /// The attempt at this place had begun to answer and broke off.
+    pub(crate) fn broke(&mut self, at: usize, error: &Error) {
+        self.edit(|record| {
+            let Some(attempt) = record.attempts.get_mut(at) else { return };
+            attempt.error = Some(error.kind());
+            attempt.detail = error.private().map(str::to_owned);
+        });
+    }
+
+    /// The attempt at this place was given up, as another answered first.
+    pub(crate) fn given_up(&mut self, at: usize) {
         let now = self.elapsed_us();
         self.edit(|record| {
-            let Some(attempt) = record.attempts.last_mut() else { return };
+            let Some(attempt) = record.attempts.get_mut(at) else { return };
+            attempt.took_us = now.saturating_sub(attempt.at_us);
+            attempt.detail = Some("given up: another attempt answered first".to_owned());
+        });
+    }
+
+    /// The attempt at this place ended. One that had answered and broke off later is told again.
+    pub fn attempted(&mut self, at: usize, status: Option<u16>, error: Option<&Error>) {
+        let now = self.elapsed_us();
+        self.edit(|record| {
+            let Some(attempt) = record.attempts.get_mut(at) else { return };
             attempt.took_us = now.saturating_sub(attempt.at_us);
             attempt.status = status;
             attempt.error = error.map(Error::kind);
@@ -145,23 +213,51 @@ impl Ticket {
         });
     }
 
-    /// What could not be carried between dialects.
+    /// What could not be carried between dialects, beside what was told before.
     pub fn lost(&mut self, losses: &Losses) {
-        if !losses.is_empty() {
-            self.edit(|record| record.losses = losses.iter().map(|loss| Arc::from(&*loss.what)).collect());
-        }
+        self.edit(|record| {
+            for loss in losses.iter() {
+                if !record.losses.iter().any(|known| **known == *loss.what) {
+                    record.losses.push(Arc::from(&*loss.what));
+                }
+            }
+        });
     }
 
     /// What was consumed so far.
     pub fn used(&mut self, usage: Option<Usage>) {
-        let Some(record) = &mut self.record else { return };
-        record.usage = usage;
-        if let (Some(usage), Some(target)) = (&record.usage, &record.target) {
-            let snapshot = self.state.snapshot.load();
-            let model = (&*self.catalog, &*target.model);
-            let at_ms = self.state.clock.wall_ms();
-            record.cost = price::price(&snapshot.catalog, model, usage, self.tier, at_ms);
-        }
+        let Some(record) = &self.record else { return };
+        let own = usage.zip(record.target.as_ref());
+        let cost = own.and_then(|(usage, target)| self.price((&*self.catalog, &*target.model), &usage));
+        let spent = self.spent;
+        self.edit(|record| match (spent, usage) {
+            // Others had a share in it: each attempt says its own, and the request the sum.
+            (Some((before, paid)), Some(usage)) => {
+                let target = &record.target;
+                let mut last = record.attempts.iter_mut().rev();
+                if let Some(own) = last.find(|it| it.usage.is_none() && Some(&it.target) == target.as_ref()) {
+                    (own.usage, own.cost) = (Some(usage), cost);
+                }
+                record.usage = Some(before.plus(&usage));
+                record.cost = paid.zip(cost).and_then(|(paid, cost)| paid.checked_add(cost));
+            }
+            (Some(_), None) => {}
+            (None, _) => {
+                record.usage = usage;
+                if usage.is_some() {
+                    record.cost = cost;
+                }
+            }
+        });
+    }
+
+    /// What was consumed by attempts that did not end the answer.
+    pub(crate) fn spent_so_far(&self) -> Option<Usage> {
+        self.spent.map(|(usage, _)| usage)
+    }
+
+    fn price(&self, model: (&str, &str), usage: &Usage) -> Option<Money> {
+        price::price(&self.prices, model, usage, self.tier, self.state.clock.wall_ms())
     }
 
     /// What was consumed so far by an operation, which may be paid for by other units than tokens.
@@ -169,10 +265,9 @@ impl Ticket {
         let Some(record) = &mut self.record else { return };
         record.usage = usage;
         if let Some(target) = &record.target {
-            let snapshot = self.state.snapshot.load();
             let model = (&*self.catalog, &*target.model);
             let at_ms = self.state.clock.wall_ms();
-            record.cost = price::counted(&snapshot.catalog, model, usage, counts, self.tier, at_ms);
+            record.cost = price::counted(&self.prices, model, usage, counts, self.tier, at_ms);
         }
     }
 
@@ -210,6 +305,13 @@ impl Ticket {
     fn close(&mut self, outcome: Outcome, error: Option<&Error>) {
         let took_us = self.elapsed_us();
         let Some(mut record) = self.record.take() else { return };
+        if let (Outcome::Ok, Some(target)) = (outcome, &record.target) {
+            let cached = record.usage.as_ref().and_then(cached);
+            let now = self.state.clock.now();
+            for session in &self.sessions {
+                self.state.registry.sessions().note(*session, target, now, cached);
+            }
+        }
         record.outcome = outcome;
         record.took_us = took_us;
         record.error = error.map(Error::kind);
@@ -230,6 +332,13 @@ impl Ticket {
     fn elapsed_us(&self) -> u32 {
         self.state.clock.now().micros_since(self.arrived)
     }
+}
+
+/// The part of the input that came from the provider's prompt cache, in millionths, as far as it was reported.
+fn cached(usage: &Usage) -> Option<u32> {
+    let (read, all) = (usage.cache_read, usage.input_total());
+    let part = read.saturating_mul(u64::from(MILLION)).checked_div(all)?;
+    usage.reported().then(|| u32::try_from(part).unwrap_or(MILLION))
 }
 
 impl Drop for Ticket {

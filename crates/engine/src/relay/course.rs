@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lockgate_core::{Error, Usage};
+use lockgate_dialect::Losses;
 
 use super::{Flow, Tee, Transcode};
 
@@ -68,11 +69,27 @@ impl Course {
         }
     }
 
+    /// Events that the client has had, where its dialect numbers them.
+    pub(crate) fn events(&self) -> u64 {
+        match self {
+            Self::Tee(tee) => tee.events(),
+            Self::Transcode(transcode) => transcode.events(),
+        }
+    }
+
     /// What the provider reported.
     pub(crate) fn usage(&self) -> Option<Usage> {
         match self {
             Self::Tee(tee) => tee.usage(),
             Self::Transcode(transcode) => transcode.usage(),
+        }
+    }
+
+    /// What could not be carried so far; `None` where nothing is translated.
+    pub(crate) fn losses(&self) -> Option<&Losses> {
+        match self {
+            Self::Tee(_) => None,
+            Self::Transcode(transcode) => Some(transcode.losses()),
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn usage_estimate(input: u64, content_bytes: u64) -> Usage {
     Usage { input, output: tokens(content_bytes), source: Source::Estimated, ..Usage::default() }
 }
 
-const fn tokens(bytes: u64) -> u64 {
+/// Tokens of a text, from its length.
+pub(crate) const fn tokens(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }

@@ -22,10 +22,14 @@ pub(crate) struct Tee {
     failed: Option<Error>,
     /// The event with the provider's own error has passed.
     told: bool,
+    /// The stream may be gone on with: an error in it is not the client's to see.
+    goes_on: bool,
+    /// Events with data that have passed.
+    passed: u64,
 }
 
 impl Tee {
-    pub(crate) fn new(meter: Box<dyn Meter>, withhold_usage: bool) -> Self {
+    pub(crate) fn new(meter: Box<dyn Meter>, withhold_usage: bool, goes_on: bool) -> Self {
         Self {
             splitter: Splitter::default(),
             meter,
@@ -33,6 +37,8 @@ impl Tee {
             content: false,
             failed: None,
             told: false,
+            goes_on,
+            passed: 0,
         }
     }
 
@@ -125,6 +131,11 @@ impl Tee {
         self.failed.take()
     }
 
+    /// Events with data that have passed.
+    pub(crate) const fn events(&self) -> u64 {
+        self.passed
+    }
+
     /// What the provider reported.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.meter.usage()
@@ -137,8 +148,11 @@ impl Tee {
 
     /// Whether the event passes.
     fn note(&mut self, event: &Event) -> Result<bool, Error> {
-        let note = event.data().map_or(Note::Frame, |data| self.meter.note(&data));
-        self.judge(note, event)
+        let Some(data) = event.data() else { return Ok(true) };
+        let note = self.meter.note(&data);
+        let passes = self.judge(note, event)?;
+        self.passed += u64::from(passes);
+        Ok(passes)
     }
 
     fn judge(&mut self, note: Note, event: &Event) -> Result<bool, Error> {
@@ -149,6 +163,7 @@ impl Tee {
                 Ok(true)
             }
             Note::UsageOnly => Ok(!self.withhold_usage),
+            Note::Failed(error) if self.goes_on => Err(error),
             Note::Failed(error) => {
                 self.failed.get_or_insert(error);
                 self.told = true;

@@ -13,7 +13,7 @@ use lockgate_core::port::{Answer, Call};
 use lockgate_core::record::Target;
 use lockgate_core::upstream::Reach;
 use lockgate_core::{
-    Candidate, Decision, Error, Kind, Matched, Payload, Principal, Segments, Speech, Standing, Upstream,
+    Candidate, Decision, Error, Kind, Matched, Payload, Principal, Role, Segments, Speech, Upstream,
 };
 use lockgate_dialect::operation::{Asked, Counts, Form, Listener, Operation};
 use lockgate_dialect::{Dialect, Losses, Named, Turn, by_name, openai_chat};
@@ -66,7 +66,7 @@ pub(super) async fn walk(
     };
     ticket.names(&ANY.into(), false, None);
     permitted(principal, upstream)?;
-    if matches!(errand.method, Method::HEAD | Method::CONNECT | Method::TRACE) {
+    if matches!(errand.method, Method::CONNECT | Method::TRACE) {
         return Err(Error::client(Kind::NotFound, format!("{} is not passed on.", errand.method)));
     }
     let path = forward::path(path)?;
@@ -81,8 +81,10 @@ pub(super) async fn walk(
     let speech = known.speech(upstream).ok_or_else(|| nothing_spoken(upstream))?;
 
     let target = Target { provider: Arc::clone(&upstream.name), model: Arc::clone(&model) };
-    let breaker = engine.state.registry.breaker(&Target { model: ANY.into(), ..target.clone() });
-    let endpoint = Arc::new(Endpoint { target, upstream: Arc::clone(upstream), breaker });
+    // All that passes shares one health: what the model is, if there is one, only the path may know.
+    let any = Target { model: ANY.into(), ..target.clone() };
+    let known_of = Endpoint::new(any, Arc::clone(upstream), Arc::default(), &engine.state.registry);
+    let endpoint = Arc::new(Endpoint { target, ..known_of });
     let plan = plan(snapshot, &endpoint);
     ticket.decided(Arc::clone(&plan.decision));
     let budget = Budget::new(headers, &plan)?;
@@ -104,17 +106,17 @@ pub(super) async fn walk(
         total: upstream.timeouts.total.min(budget.left()),
     };
 
-    ticket.attempt(&endpoint);
+    let at = ticket.attempt(&endpoint, None, Role::Usual);
     let answer =
-        engine.transport.call(call).await.inspect_err(|error| ticket.attempted(None, Some(error)))?;
+        engine.transport.call(call).await.inspect_err(|error| ticket.attempted(at, None, Some(error)))?;
     let status = answer.status;
     match arrived(answer, &known, speech, upstream, &budget).await {
         Ok(arrived) => {
-            ticket.attempted(Some(status.as_u16()), None);
+            ticket.attempted(at, Some(status.as_u16()), None);
             Ok(arrived)
         }
         Err(error) => {
-            ticket.attempted(Some(status.as_u16()), Some(&error));
+            ticket.attempted(at, Some(status.as_u16()), Some(&error));
             Err(error)
         }
     }
@@ -235,20 +237,20 @@ fn nothing_spoken(upstream: &Upstream) -> Error {
 
 /// A plan of one attempt at one target.
 fn plan(snapshot: &Snapshot, endpoint: &Arc<Endpoint>) -> Plan {
-    let candidate = Candidate {
-        provider: Arc::clone(&endpoint.target.provider),
-        model: Arc::clone(&endpoint.target.model),
-        standing: Standing::Eligible,
-    };
     let decision = Decision {
         snapshot: snapshot.table.version(),
         matched: Matched::Direct,
-        candidates: vec![candidate],
+        candidates: vec![Candidate::eligible(&endpoint.target)],
+        choice: None,
     };
     Plan {
         endpoints: vec![Arc::clone(endpoint)],
         patience: Patience { rounds: 0, attempt: None, total: None },
         decision: Arc::new(decision),
+        settings: Arc::default(),
+        apart: Vec::new(),
+        detours: Arc::default(),
+        remember: Vec::new(),
     }
 }
 

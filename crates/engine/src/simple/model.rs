@@ -10,7 +10,7 @@ use lockgate_core::port::{Answer, Call};
 use lockgate_core::{Error, Kind, Principal, Retry, Usage};
 use lockgate_dialect::operation::{Asked, Counts, Listener, Operation};
 use lockgate_dialect::{Losses, by_name, openai_chat};
-use lockgate_route::{Endpoint, Plan};
+use lockgate_route::Endpoint;
 use tokio::time::Instant;
 
 use super::passage::Begun;
@@ -19,10 +19,11 @@ use crate::Snapshot;
 use crate::admit::{attribute, limits};
 use crate::chat::unknown;
 use crate::dispatch::{
-    Budget, Failed, Tries, bad, collect, filled, healthy, native, refusal, refused, strict, timely,
+    Budget, Failed, Tries, Try, bad, collect, filled, healthy, native, refusal, strict, timely, within,
 };
 use crate::engine::Engine;
 use crate::record::Ticket;
+use crate::route::{self, Seen};
 
 /// Why an attempt failed, and what it consumed all the same.
 struct Lost {
@@ -52,7 +53,17 @@ pub(super) async fn walk(
     ticket.attribute(attribute::attribute(principal, headers, asked.payload())?);
     let resolution = snapshot.table.resolve(&asked.model).ok_or_else(|| unknown(&asked.model))?;
     limits::may_use(principal, &asked.model, &resolution)?;
-    let plan = Plan::ordered(&resolution, engine.state.clock.now(), &engine.state.breakers);
+    let seen = Seen {
+        model: &asked.model,
+        dialect: operation.words().name(),
+        stream: asked.stream,
+        principal,
+        attribution: ticket.attribution(),
+        headers,
+        payload: asked.payload(),
+        prompt_bytes: asked.prompt_bytes,
+    };
+    let plan = route::plan(&engine.state, &resolution, &seen)?;
     ticket.decided(Arc::clone(&plan.decision));
 
     // Dispatch: until one target has answered.
@@ -61,16 +72,17 @@ pub(super) async fn walk(
     let mut spent: Option<Usage> = None;
     let mut tries = Tries::new(&plan, budget);
     loop {
-        let endpoint = tries.next().await?;
+        let tried = tries.next(&engine.state).await?;
+        let endpoint = tried.endpoint;
         let serves = asked.speech(&endpoint.upstream, &endpoint.target.model).is_some();
         if operation.counts_tokens() && !serves {
             return Ok(estimate::answer(&asked, &endpoint.target.model));
         }
-        ticket.attempt(endpoint);
-        match attempt(engine, &asked, endpoint, &budget, headers, strict).await {
+        let at = ticket.attempt(endpoint, tried.credential, tried.role);
+        match attempt(engine, &asked, &tried, &budget, headers, strict).await {
             Ok(mut arrived) => {
-                ticket.attempted(Some(arrived.status.as_u16()), None);
-                healthy(&engine.state, endpoint);
+                ticket.attempted(at, Some(arrived.status.as_u16()), None);
+                healthy(&engine.state, endpoint, tried.credential);
                 // What failed attempts consumed is paid for as well.
                 if let Cargo::Whole { usage, .. } = &mut arrived.cargo {
                     *usage = sum(*usage, spent);
@@ -82,7 +94,7 @@ pub(super) async fn walk(
                     spent = sum(spent, lost.spent);
                     ticket.counted(spent, &Counts::default());
                 }
-                tries.failed(&engine.state, ticket, endpoint, lost.failed)?;
+                tries.failed(&engine.state, ticket, at, &tried, lost.failed)?;
             }
         }
     }
@@ -91,19 +103,19 @@ pub(super) async fn walk(
 async fn attempt(
     engine: &Engine,
     asked: &Asked,
-    endpoint: &Arc<Endpoint>,
+    tried: &Try<'_>,
     budget: &Budget,
     headers: &HeaderMap,
     strict: bool,
 ) -> Result<Arrived, Lost> {
+    let endpoint = tried.endpoint;
     let unsent = |error| Lost { failed: Failed { status: None, error }, spent: None };
     let (upstream, model) = (&endpoint.upstream, &*endpoint.target.model);
     let speech = asked.speech(upstream, model).ok_or_else(|| unsent(unserved(asked.operation, endpoint)))?;
+    let speech = upstream.shown(speech, tried.credential);
     let mut losses = Losses::default();
     let outward = asked.outward(speech, model, &mut losses).map_err(unsent)?;
-    if strict && !losses.is_empty() {
-        return Err(unsent(refused(&losses, &endpoint.target)));
-    }
+    within(strict, tried.settings, &losses, &endpoint.target).map_err(unsent)?;
     let dialect = by_name(speech.dialect).unwrap_or(&openai_chat::OpenAiChat);
     let foreign = outward.form.is_foreign();
     let own = own_headers(asked.operation, headers, outward.content_type.as_deref());
@@ -117,7 +129,8 @@ async fn attempt(
             let error = if foreign { error.in_other_words() } else { error };
             Lost { failed: Failed { status: status.map(|status| status.as_u16()), error }, spent }
         };
-        let patience = budget.attempt(upstream.timeouts.first_byte);
+        let patience =
+            budget.attempt(tried.settings.first_byte_timeout.unwrap_or(upstream.timeouts.first_byte));
         let call = Call {
             upstream: Arc::clone(upstream),
             speech: Arc::clone(speech),
@@ -196,7 +209,7 @@ fn own_headers(operation: Operation, headers: &HeaderMap, content_type: Option<&
 }
 
 /// Both together.
-fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
+pub(super) fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
     let (Some(a), Some(b)) = (one, other) else { return one.or(other) };
     let mut counts = a.counts();
     for (count, more) in counts.iter_mut().zip(b.counts()) {

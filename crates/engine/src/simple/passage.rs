@@ -10,7 +10,7 @@ use lockgate_core::{Error, Outcome};
 use lockgate_dialect::operation::Listener;
 use lockgate_route::Endpoint;
 
-use crate::dispatch::unhealthy;
+use crate::dispatch::hurt;
 use crate::engine::State;
 use crate::record::Ticket;
 
@@ -106,10 +106,8 @@ impl Passage {
         match error {
             None => ticket.finish(Outcome::Ok, None),
             Some(error) => {
-                if error.kind().counts_against_health()
-                    && let Some(endpoint) = &self.endpoint
-                {
-                    unhealthy(&self.state, endpoint);
+                if let Some(endpoint) = &self.endpoint {
+                    hurt(&self.state, endpoint, error);
                 }
                 ticket.finish(Outcome::Broken, Some(error));
             }

@@ -255,7 +255,7 @@ async fn a_target_that_stays_silent_is_passed_over() {
     ];
     for silence in silences {
         let mut quick = route("both", &["a", "b"], 0);
-        quick.attempt_timeout = Some(second);
+        quick.settings.attempt_timeout = Some(second);
         let mut set = Set::of([builder::upstream("a"), builder::upstream("b")]);
         set.routes.push(quick);
         let stage = set.stage();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod cuts;
 #[cfg(test)]
 mod errands;
@@ -14,6 +16,8 @@ mod failover;
 mod kept;
 #[cfg(test)]
 mod leaving;
+#[cfg(test)]
+mod losses;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
@@ -27,6 +31,14 @@ mod recorded_operations;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
+mod reloads;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod resilience;
+#[cfg(test)]
+mod signed;
+#[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod tongues;

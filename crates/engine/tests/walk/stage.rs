@@ -14,7 +14,7 @@ use lockgate_core::{Clock, Error, Fault, Key, Kind, Record, RequestId, Upstream}
 use lockgate_dialect::Dialect;
 use lockgate_dialect::openai_chat::OpenAiChat;
 use lockgate_engine::{Engine, Inbound, KeyTable, Reply, ReplyBody, Snapshot, State, chat};
-use lockgate_route::{Registry, Route, Settings, Table};
+use lockgate_route::{Registry, Route, RouteSettings, Settings, Table};
 use lockgate_testkit::{HandClock, KeptEvents, KeptRecords, Script, builder};
 
 /// A request body that is right and says nothing.
@@ -71,7 +71,7 @@ impl Set {
 
     /// With breakers that never open.
     pub(crate) fn patient(mut self) -> Self {
-        self.breakers = Settings { run: u32::MAX, least: u32::MAX, ..Settings::default() };
+        self.breakers = Settings { run: u32::MAX, refused: u32::MAX, least: u32::MAX, ..Settings::default() };
         self
     }
 
@@ -99,13 +99,9 @@ impl Set {
 
 /// A route over the providers' models `m`, in this order.
 pub(crate) fn route(name: &str, providers: &[&str], rounds: u32) -> Route {
-    Route {
-        name: name.into(),
-        targets: providers.iter().map(|p| Target { provider: (*p).into(), model: "m".into() }).collect(),
-        rounds,
-        attempt_timeout: None,
-        timeout: None,
-    }
+    let targets = providers.iter().map(|p| Target { provider: (*p).into(), model: "m".into() });
+    let settings = RouteSettings { rounds: Some(rounds), ..RouteSettings::default() };
+    Route { settings, ..Route::ordered(name, targets) }
 }
 
 // === impl Stage ===

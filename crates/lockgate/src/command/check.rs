@@ -7,15 +7,18 @@ use lockgate_server::Certificates;
 use serde::Serialize;
 
 use super::Context;
+use crate::assemble::wildcards::{self, Idle};
 use crate::catalogue::{self, Doubt};
 use crate::exit::{Failure, Outcome};
 use crate::settings::{Settings, diagnose};
+use crate::table::printable;
 use crate::terminal::{say, say_json};
+use crate::trial::{self, Trial};
 
 /// Find every mistake in the config, and say what it stands for.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  lockgate check\n  lockgate check staging/lockgate.yaml\n  lockgate check --json | jq -r '.diagnostics[].message'\n\nAlso checks what the config needs from this machine: keys of providers in the environment, files of certificates.\nWith --json one document: {\"ok\": bool, \"file\": ..., \"diagnostics\": [{\"severity\", \"path\", \"line\", \"column\",\n\"message\", \"hint\"}]}; what does not come from a line of the file has no line.\nExit codes: 0 the config can be used, 3 it cannot."
+    after_help = "Example:\n  lockgate check\n  lockgate check staging/lockgate.yaml\n  lockgate check --json | jq -r '.diagnostics[].message'\n\nAlso checks what the config needs from this machine: keys of providers in the environment, files of certificates; and\nruns the config's own `tests:`, which make decisions and call nobody.\nWith --json one document: {\"ok\": bool, \"file\": ..., \"diagnostics\": [{\"severity\", \"path\", \"line\", \"column\",\n\"message\", \"hint\"}], \"tests\": [{\"name\", \"passed\", \"failures\", \"reason\", \"order\"}]}; what does not come from a line of the file has no line.\nExit codes: 0 the config can be used and its tests pass, 3 it cannot or they do not."
 )]
 pub(crate) struct Args {
     /// The file to check, instead of --config or lockgate.yaml here.
@@ -29,6 +32,7 @@ struct Report {
     ok: bool,
     file: Option<String>,
     diagnostics: Vec<Finding>,
+    tests: Vec<trial::Report>,
 }
 
 /// A mistake or a doubt.
@@ -54,7 +58,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
     let mut report =
         Report { file: file.as_ref().map(|file| file.display().to_string()), ..Report::default() };
     let config = inspect(file.as_deref(), &mut report);
-    report.ok = report.mistakes() == 0;
+    if let Some(config) = config.as_ref().filter(|config| report.mistakes() == 0 && !config.tests.is_empty())
+    {
+        match Trial::new(config.clone()) {
+            Ok(trial) => report.tests = trial.run(),
+            Err(why) => report.mistake("tests", why),
+        }
+    }
+    let failed = report.tests.iter().filter(|test| !test.passed).count();
+    report.ok = report.mistakes() == 0 && failed == 0;
     if context.json {
         say_json(&report);
     } else {
@@ -64,6 +76,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
         }
     }
     match report.mistakes() {
+        0 if failed > 0 => Err(Failure::config(format!("{} of the config failed", count(failed, "test")))),
         0 => Ok(()),
         n => Err(Failure::config(format!("{} in the config", count(n, "mistake")))),
     }
@@ -101,6 +114,9 @@ fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
             for doubt in catalogue::doubts(&settings.config, &catalog) {
                 report.doubt(file, &doubt);
             }
+            for idle in wildcards::idle(&settings.config, &catalog) {
+                report.idle(file, &idle);
+            }
         }
         Err(wrong) => {
             for line in wrong {
@@ -123,12 +139,18 @@ fn summary(config: &Config, file: Option<&str>) -> String {
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let found = if config.discover { ", and those whose key is in the environment" } else { "" };
     format!(
-        "{name}: good\n  providers  {}{found}\n  routes     {}\n  listens    {scheme}://{}\n  store      {}",
+        "{name}: good\n  providers  {}{found}\n  routes     {}\n  tests      {}\n  listens    {scheme}://{}\n  store      {}",
         count(config.providers.len(), "provider"),
         count(config.routes.len(), "route"),
+        count(config.tests.len(), "test"),
         config.server.listen,
         store.display(),
     )
+}
+
+/// Lines fit for a terminal: names in them come from a file.
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// `1 route`, `2 routes`.
@@ -166,6 +188,32 @@ impl Report {
         }));
     }
 
+    /// A pattern that fits nothing, at its place in the file or at that of its list.
+    fn idle(&mut self, file: Option<&Path>, idle: &Idle) {
+        let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        let keys: Vec<&str> = idle.path.iter().map(String::as_str).collect();
+        let place = (1..=keys.len()).rev().find_map(|length| lockgate_config::locate(&text, &keys[..length]));
+        let (line, column) = place.unwrap_or((1, 1));
+        let path = idle.path.iter().fold(String::new(), |path, step| {
+            match (path.is_empty(), step.starts_with('[')) {
+                (true, _) => step.clone(),
+                (false, true) => format!("{path}{step}"),
+                (false, false) => format!("{path}.{step}"),
+            }
+        });
+        self.diagnostics.push(Finding::There(Diagnostic {
+            severity: Severity::Warning,
+            line,
+            column,
+            message: format!("{path}: no known model fits {}", idle.pattern),
+            path,
+            hint: Some(
+                "see `lockgate catalog list`; what the catalogue does not know can be listed under models"
+                    .to_owned(),
+            ),
+        }));
+    }
+
     fn mistakes(&self) -> usize {
         let is_mistake = |finding: &&Finding| match finding {
             Finding::There(Diagnostic { severity, .. }) | Finding::Here { severity, .. } => {
@@ -185,6 +233,19 @@ impl Report {
                 }
                 Finding::Here { path, message, .. } => say(&format!("{file}: error: {path}: {message}")),
             }
+        }
+        for test in &self.tests {
+            let mut line = format!("test {}: {}", test.name, if test.passed { "passed" } else { "FAILED" });
+            if let Some(winner) = test.order.first() {
+                line.push_str(&format!(", {winner}"));
+            }
+            if !test.reason.is_empty() {
+                line.push_str(&format!("\n  {}", test.reason));
+            }
+            for failure in &test.failures {
+                line.push_str(&format!("\n  {failure}"));
+            }
+            say(&printable_lines(&line));
         }
     }
 }

@@ -10,6 +10,7 @@ use lockgate_core::{Clock, Error, Event, Key, Kind, Secret};
 use lockgate_demo::Demo;
 use lockgate_engine::State;
 use lockgate_engine::record::{Queue, Writer};
+use lockgate_ledger::LedgerStore;
 use lockgate_provider::HttpTransport;
 use lockgate_route::{Registry, Settings as Breakers};
 use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, open};
@@ -18,7 +19,7 @@ use lockgate_telemetry::{Format, Level, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
-use crate::assemble::{self, SystemClock};
+use crate::assemble::{self, Sources, SystemClock};
 use crate::exit::{Failure, Outcome};
 use crate::installation::Installation;
 use crate::reload::{EVERY, Reloader};
@@ -78,6 +79,8 @@ impl Running {
         // What can be wrong with the config comes before anything is made on disk.
         let upstreams = assemble::upstreams(config, zero_config).map_err(Failure::config)?;
         let catalog = assemble::catalog(config, &upstreams).map_err(Failure::config)?;
+        let scores = assemble::scores(config).map_err(Failure::config)?;
+        let sources = Sources { catalog, scores, wall_ms: clock.wall_ms() };
         let certificates =
             config.server.tls.as_ref().map(|tls| Certificates::read(tls.cert.clone(), tls.key.clone()));
         let certificates = certificates
@@ -95,8 +98,8 @@ impl Running {
         // Before the keys are read, so that one made in between is seen as new.
         let revision = store.revision().ok();
         let registry = Arc::new(Registry::default());
-        let table = assemble::table(1, config, upstreams, &registry);
-        let snapshot = assemble::snapshot(table, assemble::keys(&*store, &own_keys)?, catalog);
+        let table = assemble::table(1, config, upstreams, &registry, &sources);
+        let snapshot = assemble::snapshot(table, assemble::keys(&*store, &own_keys)?, sources.catalog);
 
         let queue = Queue::new(usize::try_from(config.records.queue).unwrap_or(usize::MAX));
         let retention = match config.records.retention {
@@ -131,11 +134,13 @@ impl Running {
         };
         let drain = Arc::new(Drain::default());
         let scheme = if certificates.is_some() { "https" } else { "http" };
+        let ledger: Arc<dyn LedgerStore> = store.clone();
         let keys: Arc<dyn KeyStore> = store;
         let house = |address| {
             Arc::new(House {
                 state: Arc::clone(&state),
                 keys: Arc::clone(&keys),
+                ledger: Arc::clone(&ledger),
                 records: Arc::clone(&records),
                 admin_token: admin_token.clone(),
                 metrics: match config.server.metrics {
@@ -173,7 +178,7 @@ impl Running {
             Arc::clone(&keys),
             own_keys,
             settings.file.clone(),
-            config.catalog.file.clone(),
+            &config.catalog,
             certificates,
             revision,
         );

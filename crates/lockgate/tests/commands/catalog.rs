@@ -251,7 +251,7 @@ fn the_second_source_differs_for_known_reasons_only() {
     let place = Place::new();
     let run = place.run(&["catalog", "diff"]);
     assert_eq!(run.code, 0, "{}", run.err);
-    has(&run, &["in both lists", " 0 unexplained", "\nOpen: ", "\nExplained: ", "--all"]);
+    has(&run, &["in both lists", " 0 open, 0 unexplained", "\nExplained: ", "--all"]);
     let json = place.json(&["catalog", "diff"]);
     let all = json["differences"].as_array().unwrap();
     let sum = json["explained"].as_u64().unwrap() + json["open"].as_u64().unwrap();

@@ -18,15 +18,18 @@ fn target(provider: &str) -> Target {
 
 /// A request that failed at one provider and was answered by another.
 fn record(wall_ms: u64) -> Box<Record> {
-    let candidate =
-        |provider: &str, standing| Candidate { provider: provider.into(), model: "gpt-5".into(), standing };
+    let candidate = |provider: &str, standing| Candidate {
+        provider: provider.into(),
+        model: "gpt-5".into(),
+        standing,
+        note: None,
+    };
     let attempt = |provider, at_us, status, error| Attempt {
-        target: target(provider),
-        at_us,
         took_us: 2_000,
         status: Some(status),
         error,
         detail: error.map(|_| "busy".to_owned()),
+        ..Attempt::begun(target(provider), at_us)
     };
     Box::new(Record {
         id: RequestId::new(wall_ms),
@@ -54,6 +57,7 @@ fn record(wall_ms: u64) -> Box<Record> {
                 candidate("azure", Standing::Eligible),
                 candidate("groq", Standing::Excluded(Exclusion::BreakerOpen)),
             ],
+            choice: None,
         })),
         losses: Vec::new(),
         attempts: vec![

@@ -93,6 +93,7 @@ impl Tokens {
             name: "google-tokens".into(),
             catalog: "google-tokens".into(),
             speaks: vec![Arc::clone(&speech)],
+            credentials: Vec::new(),
             reach: Reach::Network(Box::new(place)),
             timeouts: Timeouts { between_bytes: PATIENCE, ..Timeouts::default() },
             max_answer: MAX_ANSWER,

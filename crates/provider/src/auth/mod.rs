@@ -20,8 +20,8 @@ use crate::profile::{Auth, Profile};
 pub(crate) enum Proof {
     /// Nothing: it asks for nothing, or the config's headers say it.
     Nothing,
-    /// A key, in the header that the dialect wants it in.
-    Key(Secret),
+    /// Keys that take turns, in the header that the dialect wants them in; at least one.
+    Keys(Vec<Secret>),
     /// What a signer says of each call.
     Signer(Arc<dyn Signer>),
 }
@@ -46,10 +46,13 @@ pub(crate) fn proof(
         return Err("there are both an api_key and credentials: give one of them".into());
     }
     if provider.credentials.is_none()
-        && let Some(key) =
-            provider.api_key.clone().or_else(|| key_from(profile, world.env).filter(|_| !own_place))
+        && let Some(keys) = provider
+            .api_key
+            .as_ref()
+            .map(|keys| keys.all().to_vec())
+            .or_else(|| key_from(profile, world.env).filter(|_| !own_place).map(|key| vec![key]))
     {
-        return Ok(Proof::Key(key));
+        return Ok(Proof::Keys(keys));
     }
     let signer = match profile.auth {
         Auth::Aws(service) => aws(provider, service, blanks, world)?,

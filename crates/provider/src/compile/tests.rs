@@ -7,7 +7,7 @@ const KEY_FILE: &str = include_str!("../../tests/fixtures/TEST-KEY-service-accou
 fn compiled(yaml: &str, env: &[(&str, &str)]) -> Result<Upstream, String> {
     let names: Vec<&str> = ALL.iter().map(|p| p.name).chain([DEMO]).collect();
     let of_env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-    let (config, found) = load(yaml, &of_env, &Known { providers: &names });
+    let (config, found) = load(yaml, &of_env, &Known::providers(&names));
     let config = config.unwrap_or_else(|| panic!("{found:?}"));
     let read = |path: &PathBuf| match path.to_str() {
         Some("key.json") => Ok(KEY_FILE.as_bytes().to_vec()),
@@ -54,6 +54,21 @@ fn a_users_own_provider_may_speak_other_dialects() {
     assert_eq!(gemini.speaks[0].dialect, "gemini.generateContent");
     assert_eq!(gemini.speaks[0].headers["x-goog-api-key"], "secret");
     assert_eq!(gemini.speaks[0].paths.whole.as_deref(), Some("/models/{model}:generateContent"));
+}
+
+#[test]
+fn several_keys_are_several_credentials_that_are_named_without_their_secret() {
+    let yaml =
+        "providers: {mine: {type: openai-compatible, base_url: 'http://h/v1', api_key: ['${A}', '${B}']}}";
+    let env = [("A", "sk-0123456789-first"), ("B", "short")];
+    let own = compiled(yaml, &env).unwrap();
+    let names: Vec<&str> = own.credentials.iter().map(|credential| &*credential.name).collect();
+    assert_eq!(names, ["#1 \u{2026}irst", "#2"], "a short key is not shown at all");
+    let shown = |at| own.shown(&own.speaks[0], at).headers[AUTHORIZATION].to_str().unwrap().to_owned();
+    assert_eq!(shown(None), "Bearer sk-0123456789-first");
+    assert_eq!(shown(Some(1)), "Bearer short");
+    let one = compiled(&yaml.replace(", '${B}'", ""), &env).unwrap();
+    assert!(one.credentials.is_empty(), "one in a list is one");
 }
 
 #[test]
@@ -142,7 +157,7 @@ fn addresses_are_filled_in() {
 fn mistakes_are_said_in_clear_words() {
     for (yaml, env, why) in [
         ("azure: {api_key: k}", vec![], "no resource: set it, or one of AZURE_RESOURCE_NAME"),
-        ("openai: {api_key: k, region: us}", vec![], "region is no part of the address of this type"),
+        ("openai: {api_key: k, project: p}", vec![], "project is no part of the address of this type"),
         ("azure: {api_key: k, resource: 'a/b'}", vec![], "resource cannot be a part of an address"),
         ("azure: {api_key: k, resource: 'a@b'}", vec![], "resource cannot be a part of an address"),
         (

@@ -9,6 +9,6 @@ pub(super) const PROFILE: Profile = Profile {
     base_url: "https://api.cohere.com/v2",
     env: &["COHERE_API_KEY", "CO_API_KEY"],
     speaks: &[Spoken { dialect: "cohere.chat", paths: Some(["/chat", "/chat"]), stream_usage: StreamUsage::Always, ..Spoken::CHAT }, Spoken { at: Some("/compatibility/v1"), ..Spoken::CHAT_OLD_LIMIT }],
-    claims: &["command-*", "c4ai-*"],
+    claims: &["command-*", "c4ai-*", "embed-*", "rerank-v*", "rerank-english-*", "rerank-multilingual-*"],
     ..Profile::OPENAI_COMPATIBLE
 };

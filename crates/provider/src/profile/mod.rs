@@ -1,6 +1,6 @@
 //! What is known of each built-in provider.
 
-use lockgate_core::upstream::StreamUsage;
+use lockgate_core::upstream::{Prefill, StreamUsage};
 
 /// A provider as data. In addresses and paths, `{region}`, `{project}`, `{resource}` and `{account}` stand for what its
 /// user fills in.
@@ -20,7 +20,8 @@ pub struct Profile {
     pub env: &'static [&'static str],
     /// How whoever calls it proves who they are.
     pub auth: Auth,
-    /// The dialects of its chat models, the preferred one first; none if it has no chat models.
+    /// The dialects of its chat models, the preferred one first; behind them forms of other operations, where they are not
+    /// those that come with a dialect (OpenAI's other operations with its chat, Gemini's and Cohere's with theirs).
     pub speaks: &'static [Spoken],
     /// Plain model names that are its own, as patterns with `*` at the end.
     pub claims: &'static [&'static str],
@@ -63,6 +64,8 @@ pub struct Spoken {
     pub rename: &'static [(&'static str, &'static str)],
     /// Members of a request that it demands, with their JSON.
     pub add: &'static [(&'static str, &'static str)],
+    /// Whether it goes on with an answer that the request ends with, where the dialect does not say so itself.
+    pub prefill: Prefill,
 }
 
 /// How a provider's callers prove who they are.
@@ -206,7 +209,13 @@ impl Spoken {
         drop: &[],
         rename: &[],
         add: &[],
+        prefill: Prefill::No,
     };
+
+    /// A form of its own for an operation that is no chat turn, at that operation's own path.
+    pub const fn of(dialect: &'static str) -> Self {
+        Self { dialect, stream_usage: StreamUsage::Always, ..Self::CHAT }
+    }
 
     /// OpenAI chat completions that know a limit by its older name only.
     pub const CHAT_OLD_LIMIT: Self = Self { rename: OLD_LIMIT, ..Self::CHAT };

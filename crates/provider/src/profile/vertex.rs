@@ -14,6 +14,6 @@ pub(super) const PROFILE: Profile = Profile {
     blanks: &[Blank { name: "project", env: &["GOOGLE_CLOUD_PROJECT", "GOOGLE_VERTEX_PROJECT"], default: None }, Blank { name: "region", env: &["GOOGLE_CLOUD_LOCATION", "GOOGLE_VERTEX_LOCATION"], default: Some("global") }],
     env: &["CLOUDSDK_AUTH_ACCESS_TOKEN"],
     auth: Auth::Google,
-    speaks: &[Spoken { models: &["gemini-*"], at: Some("/v1/projects/{project}/locations/{region}/publishers/google"), ..Spoken::GEMINI }, Spoken { models: &["claude-*"], at: Some("/v1/projects/{project}/locations/{region}/publishers/anthropic"), paths: Some(["/models/{model}:rawPredict", "/models/{model}:streamRawPredict"]), headers: &[], drop: &["model"], add: &[("anthropic_version", "\"vertex-2023-10-16\"")], ..Spoken::MESSAGES }, Spoken { models: OF_OTHERS, at: Some("/v1/projects/{project}/locations/{region}/endpoints/openapi"), ..Spoken::CHAT }],
+    speaks: &[Spoken { models: &["gemini-*", "text-embedding-*", "text-multilingual-embedding-*"], at: Some("/v1/projects/{project}/locations/{region}/publishers/google"), ..Spoken::GEMINI }, Spoken { models: &["claude-*"], at: Some("/v1/projects/{project}/locations/{region}/publishers/anthropic"), paths: Some(["/models/{model}:rawPredict", "/models/{model}:streamRawPredict"]), headers: &[], drop: &["model"], add: &[("anthropic_version", "\"vertex-2023-10-16\"")], ..Spoken::MESSAGES }, Spoken { models: OF_OTHERS, at: Some("/v1/projects/{project}/locations/{region}/endpoints/openapi"), ..Spoken::CHAT }],
     ..Profile::OPENAI_COMPATIBLE
 };

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use lockgate_core::port::Wire;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -25,6 +26,19 @@ pub(super) struct Link(Io);
 enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What follows a head that may switch to another protocol.
+pub(super) enum Beyond {
+    Line(Switching),
+    Body(Reading),
+}
+
+/// A connection that speaks another protocol now.
+pub(super) struct Switching {
+    io: Io,
+    /// What came with the head.
+    early: Bytes,
 }
 
 /// Why an answer could not be read.
@@ -66,18 +80,43 @@ impl Link {
         Pin::new(&mut self.0).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    /// Sends a request and reads the head of its answer.
-    pub(super) async fn call(mut self, head: &[u8], body: &[Bytes]) -> Result<(Head, Reading), Broken> {
+    /// Sends a request and reads the head of its answer. `bodiless`: no body comes, whatever the head says of one (the
+    /// answer to `HEAD`).
+    pub(super) async fn call(
+        mut self,
+        head: &[u8],
+        body: &[Bytes],
+        bodiless: bool,
+    ) -> Result<(Head, Reading), Broken> {
+        let (head, early) = self.exchange(head, body).await?;
+        if head.switches() {
+            return Err(Broken::Invalid("it switches to another protocol"));
+        }
+        let head = if bodiless { head.without_body() } else { head };
+        let body = Reading::new(self, &head, early);
+        Ok((head, body))
+    }
+
+    /// Sends a request that asks for another protocol, and reads the head of its answer.
+    pub(super) async fn switch(mut self, head: &[u8]) -> Result<(Head, Beyond), Broken> {
+        let (head, early) = self.exchange(head, &[]).await?;
+        let beyond = if head.switches() {
+            Beyond::Line(Switching { io: self.0, early })
+        } else {
+            Beyond::Body(Reading::new(self, &head, early))
+        };
+        Ok((head, beyond))
+    }
+
+    /// Sends a request and reads the head of its answer, and with it what followed at once.
+    async fn exchange(&mut self, head: &[u8], body: &[Bytes]) -> Result<(Head, Bytes), Broken> {
         // A provider may refuse a request before it has read all of it; then its answer tells more than the failed write.
         let written = self.write(head, body).await;
         let mut partial = Vec::new();
         loop {
             let read = poll_fn(|cx| self.poll_scratch(cx, |bytes| head::read(&mut partial, bytes))).await;
             match read {
-                Ok(Some(Ok(Some((head, early))))) => {
-                    let body = Reading::new(self, &head, early);
-                    return Ok((head, body));
-                }
+                Ok(Some(Ok(Some(found)))) => return Ok(found),
                 Ok(Some(Ok(None))) => {}
                 Ok(Some(Err(why))) => return Err(Broken::Invalid(why)),
                 Ok(None) => {
@@ -115,6 +154,33 @@ impl Link {
             let read = buffer.filled();
             Poll::Ready(Ok((!read.is_empty()).then(|| take(read))))
         })
+    }
+}
+
+// === impl Switching ===
+
+impl Wire for Switching {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        if !self.early.is_empty() {
+            let n = self.early.len().min(into.len());
+            into[..n].copy_from_slice(&self.early.split_to(n));
+            return Poll::Ready(Ok(n));
+        }
+        let mut buffer = ReadBuf::new(into);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Request, Uri, Version};
+use http::{HeaderMap, Method, Request, Uri, Version};
 use hyper::client::conn::http2;
-use lockgate_core::port::{Answer, Call, Ready, Transport, Unsigned};
-use lockgate_core::upstream::{Address, Reach};
-use lockgate_core::{Clock, Error, Kind};
+use lockgate_core::port::{Answer, Call, Ready, Switched, Transport, Unsigned};
+use lockgate_core::upstream::{Address, Http2, Reach};
+use lockgate_core::{Clock, Error, Kind, Retry};
 use lockgate_demo::Demo;
 use tokio::time::{Instant, timeout};
 
 use self::body::{Limits, Outgoing, Watched};
-use self::http1::{Broken, Link};
+use self::http1::{Beyond, Broken, Link};
 use self::pool::{Found, Place, Pool};
 
 /// The transport of one worker thread.
@@ -119,17 +119,18 @@ impl HttpTransport {
             [prefix(call, address), &call.path],
             address.authority.as_str(),
             headers,
-            call.body.len(),
+            Some(call.body.len()),
         );
         // Requests that came in together go out together: a provider that is woken once takes them all.
         if !alone {
             tokio::task::yield_now().await;
         }
-        let (head, reading) = link.call(&head, call.body.pieces()).await.map_err(|broken| {
-            let error = errors::sending1(&broken, address);
-            let unanswered = matches!(broken, Broken::Io { unanswered: true, .. });
-            if unanswered { Lost::Unanswered(error) } else { Lost::Failed(error) }
-        })?;
+        let (head, reading) =
+            link.call(&head, call.body.pieces(), call.method == Method::HEAD).await.map_err(|broken| {
+                let error = errors::sending1(&broken, address);
+                let unanswered = matches!(broken, Broken::Io { unanswered: true, .. });
+                if unanswered { Lost::Unanswered(error) } else { Lost::Failed(error) }
+            })?;
         let body = Watched::http1(reading, &self.pool, place.clone(), limits);
         Ok(Answer { status: head.status, headers: head.headers, body: Box::pin(body) })
     }
@@ -156,6 +157,35 @@ impl HttpTransport {
             status: parts.status,
             headers: parts.headers,
             body: Box::pin(Watched::http2(body, limits)),
+        })
+    }
+
+    /// Asks for another protocol on a connection of its own, which is not kept.
+    async fn switched(&self, call: Call, address: &Address) -> Result<Switched, Error> {
+        let limits =
+            Limits { between: call.upstream.timeouts.between_bytes, deadline: Instant::now() + call.total };
+        // Only HTTP/1.1 steps aside.
+        let address = &Address { http2: Http2::Never, ..address.clone() };
+        let limit = call.upstream.timeouts.connect.min(call.total);
+        let Found::One(link) = connect::connect(address, limit).await? else {
+            return Err(Error::gateway(Kind::Internal, "The connection is not one of HTTP/1.1."));
+        };
+        let signed = self.signed(&call, address).await?;
+        let mut common = HeaderMap::new();
+        common.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        let headers = [&common, &call.speech.headers, &call.headers, &signed];
+        let path = [prefix(&call, address), &call.path];
+        let head = http1::write_head(&call.method, path, address.authority.as_str(), headers, None);
+        let (head, beyond) = timeout(call.first_byte, link.switch(&head))
+            .await
+            .map_err(|_| errors::head_timeout(address))?
+            .map_err(|broken| errors::sending1(&broken, address))?;
+        Ok(match beyond {
+            Beyond::Line(line) => Switched::Yes(head.headers, Box::pin(line)),
+            Beyond::Body(reading) => {
+                let body = Watched::http1(reading, &self.pool, Place::of(address), limits);
+                Switched::No(Answer { status: head.status, headers: head.headers, body: Box::pin(body) })
+            }
         })
     }
 
@@ -256,6 +286,19 @@ impl Drop for Waiting<'_> {
 }
 
 impl Transport for HttpTransport {
+    fn switch(&self, call: Call) -> Ready<'_, Result<Switched, Error>> {
+        Box::pin(async move {
+            let upstream = Arc::clone(&call.upstream);
+            match &upstream.reach {
+                Reach::Network(address) => self.switched(call, address).await,
+                Reach::Demo => {
+                    Err(Error::client(Kind::NotFound, "The demo provider has no realtime models.")
+                        .retry(Retry::Elsewhere))
+                }
+            }
+        })
+    }
+
     fn call(&self, call: Call) -> Ready<'_, Result<Answer, Error>> {
         Box::pin(async move {
             let upstream = Arc::clone(&call.upstream);

@@ -23,6 +23,7 @@ fn upstream(authority: &str) -> Arc<Upstream> {
         name: "t".into(),
         catalog: "t".into(),
         speaks: vec![Arc::new(Speech::plain("openai.chat"))],
+        credentials: Vec::new(),
         reach: Reach::Network(Box::new(address)),
         timeouts: Timeouts { between_bytes: Duration::from_millis(300), ..Timeouts::default() },
         max_answer: 1 << 20,
@@ -38,7 +39,7 @@ fn call(upstream: &Arc<Upstream>, stream: bool) -> Call {
     Call {
         upstream: Arc::clone(upstream),
         speech: Arc::clone(&upstream.speaks[0]),
-        method: http::Method::POST,
+        method: Method::POST,
         prefix: None,
         path: "/chat/completions".into(),
         headers: HeaderMap::new(),

@@ -12,6 +12,7 @@ fn upstream(name: &str, models: &[&str], claims: &'static [&'static str]) -> Arc
         name: name.into(),
         catalog: name.into(),
         speaks: Vec::new(),
+        credentials: Vec::new(),
         reach: Reach::Demo,
         timeouts: Timeouts::default(),
         max_answer: 1 << 20,
@@ -22,13 +23,7 @@ fn upstream(name: &str, models: &[&str], claims: &'static [&'static str]) -> Arc
 
 fn table() -> Table {
     let target = |provider: &str| Target { provider: provider.into(), model: "m".into() };
-    let route = Route {
-        name: "bot".into(),
-        targets: vec![target("a"), target("b")],
-        rounds: 1,
-        attempt_timeout: None,
-        timeout: None,
-    };
+    let route = Route::ordered("bot", [target("a"), target("b")]);
     let upstreams = vec![upstream("a", &["listed"], &[]), upstream("b", &["listed", "own"], &["claimed-*"])];
     Table::new(3, upstreams, [route], Arc::new(Registry::default()))
 }
@@ -72,10 +67,8 @@ fn what_is_out_of_rotation_is_passed_over_and_said_to_be() {
 fn when_all_are_out_the_one_that_returns_first_is_tried() {
     let (table, settings) = (table(), Settings::default());
     let found = table.resolve(&"bot".into()).unwrap();
-    for _ in 0..6 {
-        found.endpoints[0].breaker.failure(Tick(0), &settings);
-    }
     for _ in 0..5 {
+        found.endpoints[0].breaker.failure(Tick(1), &settings);
         found.endpoints[1].breaker.failure(Tick(0), &settings);
     }
     assert_eq!(names(&Plan::ordered(&found, Tick(1), &settings)), ["b/m"]);

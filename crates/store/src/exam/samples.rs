@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lockgate_core::decision::{Candidate, Decision, Exclusion, Matched, Standing};
+use lockgate_core::decision::{
+    Candidate, Choice, Decision, Exclusion, Fired, Matched, Standing, Terms, Verdict,
+};
 use lockgate_core::key::{Key, KeyHash};
 use lockgate_core::port::Filter;
 use lockgate_core::record::{Attempt, Outcome, Record, Target};
 use lockgate_core::usage::{Source, Usage};
-use lockgate_core::{Attribution, Kind, Money, RequestId};
+use lockgate_core::{Attribution, Kind, Money, RequestId, Role};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -22,6 +24,7 @@ pub fn record(number: u64) -> Box<Record> {
         provider: name(provider),
         model: name(model),
         standing: Standing::Eligible,
+        note: None,
     };
     Box::new(Record {
         id: RequestId::from_u128(u128::from(1_790_000_000_000 + number / 3) << 80 | u128::from(number)),
@@ -45,15 +48,13 @@ pub fn record(number: u64) -> Box<Record> {
             snapshot: 7,
             matched: Matched::Route,
             candidates: vec![candidate("openai", "gpt-5-mini"), candidate("groq", "llama-4-scout")],
+            choice: None,
         })),
         losses: Vec::new(),
         attempts: vec![Attempt {
-            target: target("openai", "gpt-5-mini"),
-            at_us: 41,
             took_us: 310_150,
             status: Some(200),
-            error: None,
-            detail: None,
+            ..Attempt::begun(target("openai", "gpt-5-mini"), 41)
         }],
     })
 }
@@ -154,24 +155,59 @@ fn any_usage() -> impl Strategy<Value = Option<Usage>> {
 
 fn any_decision() -> impl Strategy<Value = Decision> {
     let standing = prop_oneof![Just(Standing::Eligible), select(Exclusion::ALL).prop_map(Standing::Excluded)];
-    let candidate = (any_target(), standing).prop_map(|(target, standing)| Candidate {
+    let note = option::weighted(0.2, word());
+    let candidate = (any_target(), standing, note).prop_map(|(target, standing, note)| Candidate {
         provider: target.provider,
         model: target.model,
         standing,
+        note,
     });
-    (any::<u64>(), select(Matched::ALL), vec(candidate, 0..20))
-        .prop_map(|(snapshot, matched, candidates)| Decision { snapshot, matched, candidates })
+    let choice = option::weighted(0.3, any_choice().prop_map(Box::new));
+    (any::<u64>(), select(Matched::ALL), vec(candidate, 0..20), choice).prop_map(
+        |(snapshot, matched, candidates, choice)| Decision { snapshot, matched, candidates, choice },
+    )
+}
+
+fn any_choice() -> impl Strategy<Value = Choice> {
+    let terms =
+        any::<(u16, i64, u32, u64, Option<i64>)>().prop_map(|(candidate, score, quality, first_us, cost)| {
+            Terms {
+                candidate,
+                score,
+                quality,
+                first_us,
+                cost: cost.map(Money::from_nanos),
+                ..Terms::default()
+            }
+        });
+    let rule = (word(), select(Verdict::ALL)).prop_map(|(rule, verdict)| Fired { rule, verdict });
+    (
+        vec(word(), 0..3),
+        vec(rule, 0..3),
+        vec(any::<u16>(), 0..5),
+        vec(terms, 0..5),
+        vec(any::<u32>(), 0..9),
+        any::<u64>(),
+    )
+        .prop_map(|(path, rules, order, terms, values, seed)| Choice {
+            path,
+            rules,
+            order,
+            terms,
+            values: values.into(),
+            seed,
+            ..Choice::default()
+        })
 }
 
 fn any_attempt() -> impl Strategy<Value = Attempt> {
     let rest = any::<(u32, u32, Option<u16>, Option<String>)>();
-    (any_target(), any_kind(), rest).prop_map(|(target, error, (at_us, took_us, status, detail))| Attempt {
-        target,
-        at_us,
-        took_us,
-        status,
-        error,
-        detail,
+    let later = (option::of(word()), select(Role::ALL), any_usage(), option::of(any::<i64>()));
+    (any_target(), any_kind(), rest, later).prop_map(|(target, error, rest, later)| {
+        let (at_us, took_us, status, detail) = rest;
+        let (credential, role, usage, cost) = later;
+        let cost = cost.map(Money::from_nanos);
+        Attempt { target, at_us, took_us, status, error, detail, credential, role, usage, cost }
     })
 }
 

@@ -2,19 +2,21 @@
 //!
 //! Versions 1 and 2: a version byte, a byte of flags, then the fields in the order of [`write`] in the form of [`super::codec`];
 //! the columns `asked`, `provider` and `model` count as seen. Version 2 has the last two flags as well; what needs neither
-//! is still written as version 1.
+//! is still written as version 1. Version 3 has a second byte of flags behind the first, and what those say at the end.
 
 use std::sync::Arc;
 
+use lockgate_core::decision::Choice;
 use lockgate_core::record::{Attempt, Record, Target};
 use lockgate_core::usage::{Source, Usage};
-use lockgate_core::{Error, Kind};
+use lockgate_core::{Error, Kind, Money, Role};
 
 use super::codec::{Eye, Pen};
 use super::damaged;
 
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
+const THIRD: u8 = 3;
 
 /// Bits of the flags byte of a record.
 mod has {
@@ -28,11 +30,22 @@ mod has {
     pub(super) const LOSSES: u8 = 1 << 7;
 }
 
+/// Bits of the second flags byte of a record.
+mod also_has {
+    /// What was weighed for the request: a note of JSON, as it has many parts and will have more.
+    pub(super) const CHOICE: u8 = 1;
+}
+
 /// Bits of the flags byte of an attempt.
 mod attempt_has {
     pub(super) const STATUS: u8 = 1;
     pub(super) const ERROR: u8 = 1 << 1;
     pub(super) const DETAIL: u8 = 1 << 2;
+    pub(super) const CREDENTIAL: u8 = 1 << 3;
+    pub(super) const ROLE: u8 = 1 << 4;
+    pub(super) const USAGE: u8 = 1 << 5;
+    pub(super) const ESTIMATED: u8 = 1 << 6;
+    pub(super) const COST: u8 = 1 << 7;
 }
 
 /// What [`read`] gives back.
@@ -46,6 +59,7 @@ pub(super) struct Detail {
     pub(super) tags: Vec<Arc<str>>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) losses: Vec<Arc<str>>,
+    pub(super) choice: Option<Box<Choice>>,
 }
 
 // === writing ===
@@ -61,7 +75,17 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     let whose = &record.attribution;
     let rare = record.usage.as_ref().map(rare_counts).filter(|counts| counts.iter().any(|n| *n > 0));
     let second = rare.is_some() || !record.losses.is_empty();
-    pen.byte(if second { SECOND } else { FIRST });
+    let choice = record.decision.as_ref().and_then(|decision| decision.choice.as_ref());
+    // A choice holds nothing that could not be written: no map with odd keys, no number out of range.
+    let choice = choice.and_then(|choice| serde_json::to_string(choice).ok());
+    let also = flag(choice.is_some(), also_has::CHOICE);
+    pen.byte(if also > 0 {
+        THIRD
+    } else if second {
+        SECOND
+    } else {
+        FIRST
+    });
     pen.byte(
         flag(record.usage.is_some(), has::USAGE)
             | flag(record.usage.is_some_and(|usage| !usage.reported()), has::ESTIMATED)
@@ -72,6 +96,9 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
             | flag(rare.is_some(), has::RARE_COUNTS)
             | flag(!record.losses.is_empty(), has::LOSSES),
     );
+    if also > 0 {
+        pen.byte(also);
+    }
     pen.number(u64::from(record.overhead_us));
     if let Some(usage) = &record.usage {
         usual_counts(usage).into_iter().for_each(|count| pen.number(count));
@@ -98,13 +125,21 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
         pen.number(record.losses.len() as u64);
         record.losses.iter().for_each(|loss| pen.word(loss));
     }
+    if let Some(choice) = &choice {
+        pen.note(choice);
+    }
 }
 
 fn write_attempt<'a>(pen: &mut Pen<'a>, attempt: &'a Attempt) {
     pen.byte(
         flag(attempt.status.is_some(), attempt_has::STATUS)
             | flag(attempt.error.is_some(), attempt_has::ERROR)
-            | flag(attempt.detail.is_some(), attempt_has::DETAIL),
+            | flag(attempt.detail.is_some(), attempt_has::DETAIL)
+            | flag(attempt.credential.is_some(), attempt_has::CREDENTIAL)
+            | flag(!attempt.role.is_usual(), attempt_has::ROLE)
+            | flag(attempt.usage.is_some(), attempt_has::USAGE)
+            | flag(attempt.usage.is_some_and(|usage| !usage.reported()), attempt_has::ESTIMATED)
+            | flag(attempt.cost.is_some(), attempt_has::COST),
     );
     pen.word(&attempt.target.provider);
     pen.word(&attempt.target.model);
@@ -118,6 +153,18 @@ fn write_attempt<'a>(pen: &mut Pen<'a>, attempt: &'a Attempt) {
     }
     if let Some(detail) = &attempt.detail {
         pen.note(detail);
+    }
+    if let Some(credential) = &attempt.credential {
+        pen.word(credential);
+    }
+    if !attempt.role.is_usual() {
+        pen.word(attempt.role.code());
+    }
+    if let Some(usage) = &attempt.usage {
+        usage.counts().into_iter().for_each(|count| pen.number(count));
+    }
+    if let Some(cost) = attempt.cost {
+        pen.number(cost.nanos() as u64);
     }
 }
 
@@ -163,7 +210,11 @@ fn read_detail(eye: &mut Eye<'_>) -> Option<Detail> {
     let version = eye.byte()?;
     let flags = eye.byte()?;
     let later = has::RARE_COUNTS | has::LOSSES;
-    if !matches!((version, flags & later), (FIRST, 0) | (SECOND, 1..)) {
+    if !matches!((version, flags & later), (FIRST, 0) | (SECOND, 1..) | (THIRD, _)) {
+        return None;
+    }
+    let also = if version == THIRD { eye.byte()? } else { 0 };
+    if version == THIRD && also != also_has::CHOICE {
         return None;
     }
     let has = |bit: u8| flags & bit != 0;
@@ -176,6 +227,7 @@ fn read_detail(eye: &mut Eye<'_>) -> Option<Detail> {
         tags: if has(has::TAGS) { eye.list(Eye::word)? } else { Vec::new() },
         attempts: eye.list(read_attempt)?,
         losses: if has(has::LOSSES) { eye.list(Eye::word)? } else { Vec::new() },
+        choice: if also & also_has::CHOICE != 0 { serde_json::from_str(&eye.note()?).ok()? } else { None },
     })
 }
 
@@ -210,7 +262,24 @@ fn read_attempt(eye: &mut Eye<'_>) -> Option<Attempt> {
         status: if has(attempt_has::STATUS) { Some(eye.number()?) } else { None },
         error: if has(attempt_has::ERROR) { Some(Kind::from_code(&eye.word()?)?) } else { None },
         detail: if has(attempt_has::DETAIL) { Some(eye.note()?) } else { None },
+        credential: if has(attempt_has::CREDENTIAL) { Some(eye.word()?) } else { None },
+        role: if has(attempt_has::ROLE) { Role::from_code(&eye.word()?)? } else { Role::Usual },
+        usage: if has(attempt_has::USAGE) { Some(read_own_usage(eye, flags)?) } else { None },
+        cost: if has(attempt_has::COST) {
+            Some(Money::from_nanos(eye.number::<u64>()? as i64))
+        } else {
+            None
+        },
     })
+}
+
+fn read_own_usage(eye: &mut Eye<'_>, flags: u8) -> Option<Usage> {
+    let mut counts = [0; Usage::COUNTS.len()];
+    for count in &mut counts {
+        *count = eye.number()?;
+    }
+    let estimated = flags & attempt_has::ESTIMATED != 0;
+    Some(Usage::from_counts(counts, if estimated { Source::Estimated } else { Source::Reported }))
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ const STEPS: &[&str] = &[
         shapes INTEGER NOT NULL
      ) STRICT;
      INSERT INTO revision VALUES (1, 0, 0);",
+    // 2. Budgets, accounts, leases, the journal.
+    super::ledger::tables::TABLES,
 ];
 
 /// Brings the tables to the present form. Several processes may try at once.

@@ -1,9 +1,10 @@
-//! Keys and records in one SQLite file, which several processes may have open at once.
+//! Keys, records and the ledger in one SQLite file, which several processes may have open at once.
 
 mod checkpoint;
 mod codec;
 mod detail;
 mod keys;
+mod ledger;
 mod migrations;
 mod records;
 mod shape;
@@ -32,6 +33,8 @@ pub struct Sqlite {
     reader: Mutex<Connection>,
     /// Everything about keys.
     keys: Mutex<Connection>,
+    /// Everything about money.
+    ledger: Mutex<Connection>,
 }
 
 /// How long to wait for another process that writes.
@@ -55,7 +58,10 @@ impl Sqlite {
         make_file(path).map_err(|e| unopened(path, &e))?;
         let mut keys = connect(path)?;
         migrations::run(&mut keys)?;
-        let [writer, reader, checkpoints] = [connect(path)?, connect(path)?, connect(path)?];
+        let [writer, reader, checkpoints, ledger] =
+            [connect(path)?, connect(path)?, connect(path)?, connect(path)?];
+        // What is leased or journaled must survive the machine, not only the process.
+        ledger.pragma_update(None, "synchronous", "full").map_err(failure)?;
         // The writer makes a checkpoint itself only when the thread for that is far behind.
         writer.pragma_update(None, "wal_autocheckpoint", MOST_LOG).map_err(failure)?;
         writer.pragma_update(None, "cache_size", -1_024).map_err(failure)?;
@@ -68,6 +74,7 @@ impl Sqlite {
             )),
             reader: Mutex::new(reader),
             keys: Mutex::new(keys),
+            ledger: Mutex::new(ledger),
         })
     }
 
@@ -189,6 +196,10 @@ mod tests {
 
     mod exam {
         crate::store_exam!(|folder| crate::Sqlite::open(&folder.join("lockgate.db")).unwrap());
+    }
+
+    mod ledger_exam {
+        crate::ledger_exam!(|folder| crate::Sqlite::open(&folder.join("lockgate.db")).unwrap());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use lockgate_core::decision::{Choice, Decision};
 use lockgate_core::port::Filter;
 use lockgate_core::{Attribution, Error, Money, Record, RequestId};
 use rusqlite::types::Value;
@@ -300,9 +302,18 @@ fn read(row: &Row<'_>, shape: &Shape) -> Result<Record, Error> {
         took_us: row.get(6).map_err(failure)?,
         first_content_us: row.get(7).map_err(failure)?,
         overhead_us: detail.overhead_us,
-        decision: shape.body.decision.clone(),
+        decision: decision(shape, detail.choice),
         attempts: detail.attempts,
         losses: detail.losses,
+    })
+}
+
+/// What is of the shape, and what was weighed for this request.
+fn decision(shape: &Shape, choice: Option<Box<Choice>>) -> Option<Arc<Decision>> {
+    let decision = shape.body.decision.as_ref()?;
+    Some(match choice {
+        None => Arc::clone(decision),
+        choice => Arc::new(Decision { choice, ..Decision::clone(decision) }),
     })
 }
 

@@ -15,6 +15,8 @@ use super::codec::{Eye, Pen};
 use super::{damaged, failure};
 
 const VERSION: u8 = 1;
+/// With notes of candidates.
+const NOTED: u8 = 2;
 /// How many shapes are known by heart. Beyond it all are forgotten and written anew: more rows, but no wrong ones.
 const KNOWN: usize = 4_096;
 /// How far ahead of the records the time up to which a shape is in use is set, so that it is seldom moved: one hour in
@@ -170,11 +172,14 @@ fn fingerprint(record: &Record, out: &mut Vec<u8>) {
                 Standing::Eligible => 0,
                 Standing::Excluded(exclusion) => exclusion as u8 + 1,
             });
+            pen.option(candidate.note.as_deref(), Pen::note);
         }
     });
 }
 
-/// Version 1: a version byte, then the fields in this order. The columns `asked`, `provider` and `model` count as seen.
+/// A version byte, then the fields in this order. The columns `asked`, `provider` and `model` count as seen. Version 2 has
+/// notes of candidates; what needs none is still written as version 1. What was weighed for one request is no part of a
+/// shape but of the detail.
 fn write_body(record: &Record, out: &mut Vec<u8>) {
     let mut pen = Pen::new(out);
     pen.remember(&record.asked);
@@ -182,7 +187,11 @@ fn write_body(record: &Record, out: &mut Vec<u8>) {
         pen.remember(&target.provider);
         pen.remember(&target.model);
     }
-    pen.byte(VERSION);
+    let noted = record
+        .decision
+        .as_ref()
+        .is_some_and(|decision| decision.candidates.iter().any(|it| it.note.is_some()));
+    pen.byte(if noted { NOTED } else { VERSION });
     pen.word(&record.dialect);
     pen.byte(u8::from(record.stream));
     pen.option(record.attribution.project.as_deref(), Pen::word);
@@ -199,6 +208,9 @@ fn write_body(record: &Record, out: &mut Vec<u8>) {
                 Standing::Eligible => "",
                 Standing::Excluded(exclusion) => exclusion.code(),
             });
+            if noted {
+                pen.option(candidate.note.as_deref(), Pen::word);
+            }
         }
     });
 }
@@ -253,9 +265,11 @@ fn read(row: &Row<'_>) -> Result<Shape, Error> {
 }
 
 fn read_body(eye: &mut Eye<'_>) -> Option<Body> {
-    if eye.byte()? != VERSION {
-        return None;
-    }
+    let noted = match eye.byte()? {
+        VERSION => false,
+        NOTED => true,
+        _ => return None,
+    };
     Some(Body {
         dialect: eye.word()?,
         stream: match eye.byte()? {
@@ -265,11 +279,11 @@ fn read_body(eye: &mut Eye<'_>) -> Option<Body> {
         },
         project: eye.option(Eye::word)?,
         feature: eye.option(Eye::word)?,
-        decision: eye.option(read_decision)?.map(Arc::new),
+        decision: eye.option(|eye| read_decision(eye, noted))?.map(Arc::new),
     })
 }
 
-fn read_decision(eye: &mut Eye<'_>) -> Option<Decision> {
+fn read_decision(eye: &mut Eye<'_>, noted: bool) -> Option<Decision> {
     Some(Decision {
         snapshot: eye.number()?,
         matched: Matched::from_code(&eye.word()?)?,
@@ -279,8 +293,10 @@ fn read_decision(eye: &mut Eye<'_>) -> Option<Decision> {
                 "" => Standing::Eligible,
                 code => Standing::Excluded(Exclusion::from_code(code)?),
             };
-            Some(Candidate { provider, model, standing })
+            let note = if noted { eye.option(Eye::word)? } else { None };
+            Some(Candidate { provider, model, standing, note })
         })?,
+        choice: None,
     })
 }
 
@@ -318,6 +334,15 @@ mod tests {
                 fingerprint(record, &mut bytes);
                 bytes
             };
+            // What was weighed is of one request; the rest of a decision is of the shape.
+            let shape_of = |record: &Record| {
+                let mut record = record.clone();
+                if let Some(decision) = &mut record.decision {
+                    Arc::make_mut(decision).choice = None;
+                }
+                record
+            };
+            let (a, b) = (shape_of(&a), shape_of(&b));
             // `b` in the shape of `a`.
             let mut shaped = b.clone();
             shaped.attribution.customer = a.attribution.customer.clone();
@@ -334,10 +359,10 @@ mod tests {
                 status: a.status,
                 error: a.error,
                 decision: a.decision.clone(),
-                ..*shaped
+                ..shaped
             };
             prop_assert_eq!(print(&a), print(&shaped));
-            prop_assert_eq!(print(&b) == print(&shaped), *b == shaped);
+            prop_assert_eq!(print(&b) == print(&shaped), b == shaped);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::anthropic::finish::{self, Calls};
 use crate::anthropic::json::{Array, Object};
 use crate::neutral::{Call, CallKind, Citation, Content, Native, Reasoning, Reply, Text};
 use crate::seal::Seal;
-use crate::{Losses, Turn};
+use crate::{Losses, Turn, tier};
 
 /// Writes parts as blocks.
 struct Writer<'w> {
@@ -18,6 +18,8 @@ struct Writer<'w> {
     /// Members for the block that follows.
     notes: Vec<&'w Native>,
     calls: Calls,
+    /// A call that no thought goes before is to be marked.
+    wants_thought: bool,
 }
 
 pub(in crate::anthropic) fn write(reply: &Reply, asked: &Turn, losses: &mut Losses) -> Bytes {
@@ -29,7 +31,8 @@ pub(in crate::anthropic) fn write(reply: &Reply, asked: &Turn, losses: &mut Loss
     message.text("model", &reply.model);
 
     let mut blocks = Array::begin(message.member("content"));
-    let mut writer = Writer { losses, notes: Vec::new(), calls: Calls::default() };
+    let wants_thought = super::wants_thought(asked);
+    let mut writer = Writer { losses, notes: Vec::new(), calls: Calls::default(), wants_thought };
     let mut extras: Vec<&Native> = Vec::new();
     for part in &reply.parts {
         match &part.content {
@@ -96,7 +99,7 @@ pub(in crate::anthropic) fn usage(out: &mut Vec<u8>, usage: &Usage, tier: Option
         tools.number("web_fetch_requests", 0);
         tools.end();
     }
-    if let Some(tier) = tier {
+    if let Some(tier) = tier.and_then(tier::anthropic) {
         object.text("service_tier", tier);
     }
     object.end();
@@ -113,10 +116,8 @@ pub(in crate::anthropic) fn citation(out: &mut Vec<u8>, citation: &Citation) -> 
     object.text("type", "web_search_result_location");
     object.text("cited_text", citation.quote.as_deref().unwrap_or_default());
     object.text("encrypted_index", "");
-    match &citation.title {
-        Some(title) => object.text("title", title),
-        None => object.raw("title", "null"),
-    }
+    // It may be null by the document, and some clients take that for no source at all.
+    object.text("title", citation.title.as_deref().unwrap_or(url));
     object.text("url", url);
     object.end();
     true
@@ -152,6 +153,7 @@ impl Writer<'_> {
     /// A state that is bound to the block that follows goes before it.
     fn bound(&mut self, seal: Option<&Seal>, blocks: &mut Array<'_>) {
         let Some(seal) = seal else { return };
+        self.wants_thought = false;
         let seal = Seal { kind: format!("{}{BOUND_TO_NEXT}", seal.kind).into(), ..seal.clone() };
         redacted(&seal.wrapped(), blocks);
     }
@@ -195,8 +197,10 @@ impl Writer<'_> {
         } else {
             block.text("type", "thinking");
             block.text("thinking", &reasoning.text);
-            block.text("signature", &reasoning.seal.as_ref().map(state).unwrap_or_default());
+            let none = || if self.wants_thought { Seal::nobodys().wrapped() } else { String::new() };
+            block.text("signature", &reasoning.seal.as_ref().map_or_else(none, state));
         }
+        self.wants_thought = false;
         self.end(block);
     }
 
@@ -204,6 +208,9 @@ impl Writer<'_> {
         self.calls.any = true;
         self.calls.open |= !self.notes.iter().any(|native| native.name == CALLER);
         self.bound(call.seal.as_ref(), blocks);
+        if std::mem::take(&mut self.wants_thought) {
+            redacted(&Seal::nobodys().wrapped(), blocks);
+        }
         let mut block = Object::begin(blocks.item());
         block.text("type", "tool_use");
         block.text("id", &call.id);

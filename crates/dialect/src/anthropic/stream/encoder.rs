@@ -6,6 +6,7 @@
 use std::io::Write as _;
 
 use lockgate_core::Usage;
+use serde::Deserialize;
 
 use crate::anthropic::block::{BOUND_TO_LAST, BOUND_TO_NEXT, CALLER, noted};
 use crate::anthropic::finish::{self, Calls};
@@ -14,7 +15,7 @@ use crate::anthropic::wire::Members;
 use crate::anthropic::{NAME, response};
 use crate::neutral::{Block, CallKind, Citation, Delta, Finish, Native};
 use crate::seal::Seal;
-use crate::{Encoder, Turn};
+use crate::{Encoder, Losses, Turn};
 
 /// Writes a stream.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ pub(in crate::anthropic) struct MessageEncoder {
     extras: Vec<Native>,
     /// A state bound to the block under way that came too late to go before it.
     after: Option<Seal>,
+    /// A call that no thought goes before is to be marked, and a thought that nobody signs.
+    wants_thought: bool,
+    losses: Losses,
 }
 
 /// The block under way.
@@ -80,13 +84,36 @@ impl Encoder for MessageEncoder {
             Delta::Close => self.close(out),
             Delta::Seal(seal) => self.seal(&seal, out),
             Delta::Citation(citation) => self.citation(&citation, out),
-            // The dialect has none.
-            Delta::Logprobs(_) => {}
+            Delta::Logprobs(_) => self.losses.lose("logprobs", "the client's dialect has none"),
             Delta::Usage(usage) => self.usage = usage,
             Delta::Tier(tier) => self.tier = Some(tier.into_owned()),
             Delta::Finish(finish) => self.finish = Some(finish),
             Delta::End => self.end(out),
         }
+    }
+
+    fn sent(&mut self, name: &str, data: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Numbered {
+            index: u64,
+        }
+        self.started = true;
+        self.ended |= name == "message_stop";
+        let Ok(Numbered { index }) = serde_json::from_slice(data) else { return name == "message_delta" };
+        self.index = index;
+        match (name, &mut self.open) {
+            ("content_block_stop", open) => {
+                *open = Open::Nothing;
+                self.index = index + 1;
+            }
+            ("content_block_start", Open::Text { begun } | Open::Reasoning { begun }) => *begun = true,
+            _ => {}
+        }
+        false
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -107,6 +134,8 @@ impl MessageEncoder {
             notes: Vec::new(),
             extras: Vec::new(),
             after: None,
+            wants_thought: response::wants_thought(asked),
+            losses: Losses::default(),
         }
     }
 
@@ -194,6 +223,7 @@ impl MessageEncoder {
                 if !std::mem::replace(begun, true) {
                     self.begin_thinking(out);
                 }
+                self.wants_thought = false;
                 self.piece("signature_delta", "signature", &response::state(seal), out);
             }
             Open::NewCall { .. } => {
@@ -209,6 +239,7 @@ impl MessageEncoder {
         let Open::Text { begun } = &mut self.open else { return };
         let mut written = Vec::new();
         if !response::citation(&mut written, citation) {
+            self.losses.lose("citations", "the client's dialect cites the web only by address");
             return;
         }
         if !std::mem::replace(begun, true) {
@@ -227,7 +258,13 @@ impl MessageEncoder {
         let open = std::mem::replace(&mut self.open, Open::Nothing);
         let is_written = matches!(open, Open::Text { begun: true } | Open::Call { .. });
         match open {
-            Open::Text { begun: true } | Open::Reasoning { begun: true } => self.stop(out),
+            Open::Reasoning { begun: true } => {
+                if std::mem::take(&mut self.wants_thought) {
+                    self.piece("signature_delta", "signature", &Seal::nobodys().wrapped(), out);
+                }
+                self.stop(out);
+            }
+            Open::Text { begun: true } => self.stop(out),
             Open::Call { kind } => {
                 if kind == CallKind::Custom {
                     self.piece("input_json_delta", "partial_json", "\"}", out);
@@ -263,6 +300,9 @@ impl MessageEncoder {
         let Open::NewCall { id, name, kind } = std::mem::replace(&mut self.open, Open::Nothing) else {
             return;
         };
+        if self.wants_thought {
+            self.redacted(&Seal::nobodys().wrapped(), out);
+        }
         self.calls.any = true;
         self.calls.open |= !self.notes.iter().any(|native| native.name == CALLER);
         self.begin_block(out, |block| {
@@ -279,6 +319,7 @@ impl MessageEncoder {
 
     /// A whole block for a state that has no words.
     fn redacted(&mut self, data: &str, out: &mut Vec<u8>) {
+        self.wants_thought = false;
         let notes = std::mem::take(&mut self.notes);
         self.begin_block(out, |block| {
             block.text("type", "redacted_thinking");
@@ -290,6 +331,7 @@ impl MessageEncoder {
 
     fn native(&mut self, native: Native, out: &mut Vec<u8>) {
         if native.dialect != NAME {
+            self.losses.lose(native.name, "the client's dialect does not have it");
             return;
         }
         if noted(&native).is_some() {
@@ -382,7 +424,10 @@ impl MessageEncoder {
         self.close(out);
         self.start(out);
         let finish = self.finish.take().unwrap_or(Finish::Stop);
-        let (reason, sequence, _) = finish::write(&finish, self.calls);
+        let (reason, sequence, is_nearest) = finish::write(&finish, self.calls);
+        if is_nearest {
+            self.losses.lose("finish_reason", "the client's dialect does not have it");
+        }
         out.extend_from_slice(b"event: message_delta\ndata: ");
         let mut event = Object::begin(out);
         event.text("type", "message_delta");

@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
+use crate::quick;
+
 /// The block's index and the text that is added to it, if the event is such a piece.
 pub(super) fn piece(data: &[u8]) -> Option<(u64, Cow<'_, str>)> {
     let rest = data.strip_prefix(br#"{"type":"content_block_delta","index":"#)?;
-    let digits = rest.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
-    let index = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
-    let rest = rest.get(digits..)?.strip_prefix(br#","delta":{"type":""#)?;
+    let (index, rest) = quick::number(rest)?;
+    let rest = rest.strip_prefix(br#","delta":{"type":""#)?;
     let text = [
         br#"text_delta","text":"#.as_slice(),
         br#"input_json_delta","partial_json":"#,
@@ -16,24 +17,10 @@ pub(super) fn piece(data: &[u8]) -> Option<(u64, Cow<'_, str>)> {
     ]
     .into_iter()
     .find_map(|form| rest.strip_prefix(form))?;
-    let end = end_of_text(text)?;
-    let (text, rest) = text.split_at_checked(end)?;
+    let (text, rest) = quick::text(text)?;
     let rest = rest.strip_prefix(b"}")?.trim_ascii_start();
     (rest == b"}").then_some(())?;
-    Some((index, lockgate_core::payload::text(text)?))
-}
-
-/// The length of a JSON text that stands at the start, with its quotes.
-fn end_of_text(data: &[u8]) -> Option<usize> {
-    (data.first() == Some(&b'"')).then_some(())?;
-    let mut at = 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', data.get(at..)?)?;
-        if data.get(at) == Some(&b'"') {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
+    Some((index, text))
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::super::NAME;
 use super::super::block::write as block;
 use super::super::wire::{Block, Counts, Members, Thought};
-use crate::Losses;
 use crate::neutral::{Content, Finish, Part, Reply};
 use crate::seal::Seal;
+use crate::{Losses, tier};
 
 #[derive(Serialize)]
 struct Output<'a> {
@@ -47,7 +47,7 @@ pub(in super::super) fn write(reply: &Reply, losses: &mut Losses) -> Bytes {
     if let Some(usage) = &reply.usage {
         out.set("usage", &Counts::of(usage));
     }
-    if let Some(tier) = &reply.service_tier {
+    if let Some(tier) = reply.service_tier.as_deref().and_then(tier::bedrock) {
         out.set("serviceTier", &json!({ "type": tier }));
     }
     out.finish().into()

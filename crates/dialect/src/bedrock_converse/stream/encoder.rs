@@ -12,10 +12,10 @@ use super::super::NAME;
 use super::super::block::write as block;
 use super::super::response;
 use super::super::wire::{Counts, Members, Object};
-use crate::Encoder;
 use crate::eventstream::{self, Message};
 use crate::neutral::{Block, CallKind, Delta, Finish, Native};
 use crate::seal::Seal;
+use crate::{Encoder, Losses, tier};
 
 #[derive(Debug, Default)]
 pub(in super::super) struct ConverseEncoder {
@@ -29,6 +29,7 @@ pub(in super::super) struct ConverseEncoder {
     usage: Option<Usage>,
     tier: Option<String>,
     stopped: bool,
+    losses: Losses,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,13 +57,18 @@ impl Encoder for ConverseEncoder {
                     self.piece("citation", out, |out| out.extend_from_slice(json.get().as_bytes()));
                 }
             }
-            Delta::Citation(_) | Delta::Logprobs(_) => {}
+            Delta::Citation(_) => {}
+            Delta::Logprobs(_) => self.losses.lose("logprobs", "the client's dialect has none"),
             Delta::Close => self.close(out),
             Delta::Usage(usage) => self.usage = Some(usage),
             Delta::Tier(tier) => self.tier = Some(tier.into_owned()),
             Delta::Finish(finish) => self.finish(&finish, out),
             Delta::End => self.end(out),
         }
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -86,6 +92,8 @@ impl ConverseEncoder {
             Block::Native(native) => {
                 if native.dialect == NAME {
                     self.native(native, out);
+                } else {
+                    self.losses.lose(format!("content.{}", native.name), "only its own dialect has it");
                 }
                 Open::Nothing
             }
@@ -194,6 +202,9 @@ impl ConverseEncoder {
 
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         self.stopped = true;
+        if *finish == Finish::Paused {
+            self.losses.lose("stopReason", "the client's dialect has no pause");
+        }
         event(out, "messageStop", |out| {
             out.extend_from_slice(b"{\"stopReason\":");
             text(out, response::reason(finish));
@@ -216,7 +227,7 @@ impl ConverseEncoder {
         }
         // A member that the dialect demands; what it would say was not measured.
         metadata.set("metrics", &json!({ "latencyMs": 0 }));
-        if let Some(tier) = &self.tier {
+        if let Some(tier) = self.tier.as_deref().and_then(tier::bedrock) {
             metadata.set("serviceTier", &json!({ "type": tier }));
         }
         let metadata = metadata.finish();

@@ -10,6 +10,7 @@ use super::super::{citation, error, response};
 use super::{Called, Event, Message, Said, usage};
 use crate::Decoder;
 use crate::neutral::{Block, CallKind, Delta};
+use crate::quick;
 
 /// Of calls that come while another is open, so many bytes are held.
 const MAX_HELD: usize = 16 << 20;
@@ -52,6 +53,13 @@ impl Decoder for CohereDecoder {
     fn event(&mut self, _: &str, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), Error> {
         let data = data.trim_ascii();
         if self.ended || data.is_empty() || data == b"[DONE]" {
+            return Ok(());
+        }
+        if let Some(text) = quick_text(data).filter(|_| self.started) {
+            if !text.is_empty() {
+                self.switch(Open::Text { ended: false }, Block::Text, sink);
+                sink(Delta::Text(text));
+            }
             return Ok(());
         }
         let event: Event<'_> =
@@ -237,6 +245,19 @@ impl CohereDecoder {
         sink(Delta::End);
         Ok(())
     }
+}
+
+/// The commonest event, in the two orders in which the provider writes it.
+fn quick_text(data: &[u8]) -> Option<Cow<'_, str>> {
+    const SAID: &[u8] = br#""delta":{"message":{"content":{"text":"#;
+    if let Some(rest) = data.strip_prefix(br#"{"type":"content-delta","index":"#) {
+        let (_, rest) = quick::number(rest)?;
+        let (text, rest) = quick::text(rest.strip_prefix(b",")?.strip_prefix(SAID)?)?;
+        return (rest == b"}}}}").then_some(text);
+    }
+    let (text, rest) = quick::text(data.strip_prefix(b"{")?.strip_prefix(SAID)?)?;
+    let (_, rest) = quick::number(rest.strip_prefix(br#"}}},"index":"#)?)?;
+    (rest == br#","type":"content-delta"}"#).then_some(text)
 }
 
 /// One citation, or a list of them.

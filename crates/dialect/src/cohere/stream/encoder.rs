@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use super::super::wire::Counts;
 use super::super::{citation, response};
-use crate::Encoder;
 use crate::neutral::{Block, CallKind, Delta, Finish};
+use crate::{Encoder, Losses};
 
 #[derive(Debug, Default)]
 pub(in super::super) struct CohereEncoder {
@@ -23,6 +23,7 @@ pub(in super::super) struct CohereEncoder {
     begun: bool,
     usage: Option<Usage>,
     finish: Option<Finish>,
+    losses: Losses,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,13 +86,30 @@ impl Encoder for CohereEncoder {
                     self.citations += 1;
                 }
             }
-            // The dialect has no place for another's state, and names tokens by numbers.
-            Delta::Citation(_) | Delta::Seal(_) | Delta::Logprobs(_) | Delta::Tier(_) => {}
+            Delta::Citation(_) => {}
+            Delta::Seal(_) => {
+                let what =
+                    if self.open == Open::Thinking { "content.reasoning" } else { "content.signature" };
+                self.losses.lose(what, "the dialect has no place for another's state");
+            }
+            Delta::Logprobs(_) => {
+                self.losses.lose("logprobs", "the client's dialect names tokens by numbers");
+            }
+            Delta::Tier(_) => self.losses.lose("service_tier", "the client's dialect has none"),
             Delta::Close => self.close(out),
             Delta::Usage(usage) => self.usage = Some(usage),
-            Delta::Finish(finish) => self.finish = Some(finish),
+            Delta::Finish(finish) => {
+                if matches!(finish, Finish::Paused | Finish::Filtered | Finish::Refused) {
+                    self.losses.lose("finish_reason", "the client's dialect has no word for it");
+                }
+                self.finish = Some(finish);
+            }
             Delta::End => self.end(out),
         }
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }
 
@@ -115,7 +133,10 @@ impl CohereEncoder {
                 write(out, "tool-call-start", &event);
                 if *kind == CallKind::Custom { Open::Custom } else { Open::Function }
             }
-            Block::Native(_) => Open::Nothing,
+            Block::Native(native) => {
+                self.losses.lose(format!("content.{}", native.name), "only its own dialect has it");
+                Open::Nothing
+            }
         };
     }
 

@@ -14,7 +14,8 @@ use super::parts::{guess, is_own};
 use super::read::{MADE_UP, NO_SIGNATURE};
 use super::tools::FREE_TEXT;
 use crate::neutral::{
-    Call, CallKind, Content, Media, MediaKind, Message, Outcome, Part, Reasoning, Request, Role, Source, Text,
+    CacheMark, Call, CallKind, Content, Media, MediaKind, Message, Outcome, Part, Reasoning, Request, Role,
+    Source, Text,
 };
 use crate::seal::Seal;
 use crate::{Losses, Target};
@@ -214,7 +215,7 @@ impl<'a> Writer<'a, '_> {
         while let Some(piece) = pieces.next() {
             match piece {
                 Piece::Said(Part { content: Content::Call(call), cache }) => {
-                    self.mark(cache.is_some());
+                    self.mark(cache.as_ref());
                     self.call(call, &mut signed, &mut parts);
                 }
                 Piece::Said(part) => {
@@ -246,7 +247,7 @@ impl<'a> Writer<'a, '_> {
 
     fn said(&mut self, part: &Part, asides: &[&Part], parts: &mut Array<'_>) {
         if let Content::Media(medium) = &part.content {
-            self.mark(part.cache.is_some());
+            self.mark(part.cache.as_ref());
             self.medium(medium, asides, parts);
             return;
         }
@@ -257,7 +258,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn part(&mut self, part: &Part, parts: &mut Array<'_>) {
-        self.mark(part.cache.is_some());
+        self.mark(part.cache.as_ref());
         match &part.content {
             Content::Text(text) => self.text(text, parts),
             Content::Refusal(text) if text.is_empty() => {}
@@ -288,7 +289,8 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn thought(&mut self, thought: &Reasoning, parts: &mut Array<'_>) {
-        let Some(seal) = &thought.seal else {
+        // Where only the words came, only words go back.
+        let Some(seal) = thought.seal.as_ref().filter(|seal| !seal.data.is_empty()) else {
             if !thought.text.is_empty() {
                 said(&thought.text, true, None, parts);
             }
@@ -370,7 +372,7 @@ impl<'a> Writer<'a, '_> {
     fn gave<'o>(&mut self, outcome: &'o Outcome) -> (Cow<'o, str>, Vec<&'o Media>) {
         let (mut texts, mut media): (Vec<&str>, Vec<&Media>) = (Vec::new(), Vec::new());
         for part in &outcome.parts {
-            self.mark(part.cache.is_some());
+            self.mark(part.cache.as_ref());
             match &part.content {
                 Content::Text(text) => texts.push(&text.text),
                 Content::Media(medium) => media.push(medium),
@@ -459,9 +461,9 @@ impl<'a> Writer<'a, '_> {
         None
     }
 
-    fn mark(&mut self, marked: bool) {
-        if marked {
-            self.losses.lose("cache_control", "Gemini caches by itself");
+    fn mark(&mut self, mark: Option<&CacheMark>) {
+        if let Some(mark) = mark {
+            self.losses.cached_anyway(mark);
         }
     }
 }

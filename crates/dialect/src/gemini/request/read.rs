@@ -13,6 +13,7 @@ use super::{Source, invalid, neutral, settings, tools};
 use crate::Turn;
 use crate::neutral::{Content, Message, Native, Part, Reasoning, Request, Role, Text};
 use crate::seal::Seal;
+use crate::tied::Tied;
 
 /// How an id begins that was made up because Gemini gave none. Such an id is not sent to Gemini.
 pub(in super::super) const MADE_UP: &str = "lgc_";
@@ -66,6 +67,11 @@ pub(in super::super) fn read(turn: &Turn) -> Result<Request, Error> {
             "serviceTier" => request.service_tier = text(raw).map(|tier| tier.to_ascii_lowercase()),
             // The path has it.
             "model" => {}
+            "cachedContent" => {
+                let remedy = "Send what it holds in \"contents\", and leave this member out.";
+                request.tied = Some(Tied { dialect: NAME, member: "cachedContent", remedy });
+                request.native.push(Native { dialect: NAME, name: name.into_owned(), json: raw.to_owned() });
+            }
             _ => request.native.push(Native { dialect: NAME, name: name.into_owned(), json: raw.to_owned() }),
         }
     }
@@ -139,7 +145,8 @@ fn read_system(raw: &RawValue) -> Result<Option<Message>, Error> {
 
 impl Source for Calls {
     fn seal(&self, kind: &str, data: &str) -> Option<Seal> {
-        (!NO_SIGNATURE.contains(&data)).then(|| Seal::read(NAME, kind, data))
+        let seal = Seal::read(NAME, kind, data);
+        (!NO_SIGNATURE.contains(&data) && !seal.is_nobodys()).then_some(seal)
     }
 
     fn call(&mut self, id: Option<&str>, name: &str) -> String {

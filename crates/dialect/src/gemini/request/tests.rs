@@ -327,16 +327,7 @@ fn what_gemini_cannot_say_is_lost_aloud_and_once() {
     let (body, losses) = written(&request, MIDDLE);
     assert_eq!(
         losses,
-        [
-            "cache_control",
-            "parallel_tool_calls",
-            "n",
-            "temperature",
-            "seed",
-            "response_format",
-            "logit_bias",
-            "user"
-        ]
+        ["parallel_tool_calls", "n", "temperature", "seed", "response_format", "logit_bias", "user"]
     );
     assert_eq!(body["generationConfig"], json!({"temperature":2}));
 }
@@ -397,6 +388,14 @@ fn what_only_gemini_has_comes_out_again() {
     let (body, losses) = written(&read(json), NEW);
     assert!(losses.is_empty(), "{losses:?}");
     assert_eq!(body, serde_json::from_str::<Value>(json).unwrap());
+}
+
+#[test]
+fn a_request_that_rests_on_a_kept_cache_goes_nowhere_else() {
+    let request = read(r#"{"contents":[{"parts":[{"text":"a"}]}],"cached_content":"cachedContents/x"}"#);
+    assert!(request.may_go_to("gemini.generateContent").is_ok());
+    let error = request.may_go_to("openai.chat").unwrap_err();
+    assert_eq!(error.at(), Some("cachedContent"));
 }
 
 #[test]

@@ -189,8 +189,8 @@ fn declare(function: &Function, beyond: Option<&RawValue>, losses: &mut Losses, 
         object.any_key(name).extend_from_slice(value.get().as_bytes());
     }
     object.end();
-    if function.cache.is_some() {
-        losses.lose("cache_control", "Gemini caches by itself");
+    if let Some(mark) = &function.cache {
+        losses.cached_anyway(mark);
     }
 }
 

@@ -17,6 +17,9 @@ use crate::neutral::{
 };
 use crate::seal::Seal;
 
+/// Why a block of another dialect is left out.
+pub(in super::super) const FOREIGN: &str = "known to another dialect only";
+
 /// What stands beside the content of an answer.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Beside {
@@ -25,6 +28,8 @@ pub(in super::super) struct Beside {
     pub(in super::super) logprobs: Vec<Logprob>,
     /// Members of a candidate as they came.
     pub(in super::super) natives: Vec<Native>,
+    /// A call was written.
+    called: bool,
 }
 
 /// Writes all of an answer.
@@ -90,15 +95,14 @@ fn part(part: &Part, asides: &[&Part], beside: &mut Beside, losses: &mut Losses,
         Content::Refusal(text) => said(text, false, None, parts.item()),
         Content::Reasoning(thought) => said(&thought.text, true, thought.seal.as_ref(), parts.item()),
         Content::Call(one) => {
-            if one.kind == CallKind::Function && arguments(one.kind, &one.arguments).1 {
-                losses.lose("tool_calls.arguments", "not a JSON object, so they become a text in one");
-            }
-            call(&one.id, &one.name, one.kind, &one.arguments, one.seal.as_ref(), parts.item());
+            note_arguments(one.kind, &one.arguments, losses);
+            let seal = beside.sign(one.seal.clone());
+            call(&one.id, &one.name, one.kind, &one.arguments, seal.as_ref(), parts.item());
         }
         Content::Media(one) => medium(one, asides, parts.item()),
         Content::Outcome(_) => losses.lose("tool_results", "not in an answer"),
         Content::Native(native) if native.dialect != NAME => {
-            losses.lose(native.name.clone(), "known to another dialect only");
+            losses.lose(native.name.clone(), FOREIGN);
         }
         Content::Native(native) => {
             if let Some(json) = beside.native(native) {
@@ -165,6 +169,13 @@ pub(in super::super) fn call(
         object.text("thoughtSignature", &outward(seal));
     }
     object.end();
+}
+
+/// Takes note of arguments that go out in another form.
+pub(in super::super) fn note_arguments(kind: CallKind, text: &str, losses: &mut Losses) {
+    if kind == CallKind::Function && arguments(kind, text).1 {
+        losses.lose("tool_calls.arguments", "not a JSON object, so they become a text in one");
+    }
 }
 
 /// Arguments, and whether they are text and not an object.
@@ -257,6 +268,13 @@ const WORDS: [&str; 11] = [
 // === impl Beside ===
 
 impl Beside {
+    /// The state of the next call. Newer models take none back whose first call is unsigned: where it has no state, that
+    /// is marked, so that it comes back translated.
+    pub(in super::super) fn sign(&mut self, seal: Option<Seal>) -> Option<Seal> {
+        let first = !std::mem::replace(&mut self.called, true);
+        seal.or_else(|| first.then(Seal::nobodys))
+    }
+
     /// Takes a native block in that is a member of the candidate; gives back one that is a part.
     pub(in super::super) fn native<'n>(&mut self, native: &'n Native) -> Option<&'n RawValue> {
         match &*native.name {

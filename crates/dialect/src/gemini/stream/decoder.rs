@@ -16,6 +16,7 @@ use super::meter::counts;
 use super::partial::Partial;
 use crate::Decoder;
 use crate::neutral::{Block, CallKind, Citation, Content, Delta, Finish, Native, Raw};
+use crate::quick;
 use crate::seal::{Origin, Seal};
 
 type Sink<'s> = &'s mut dyn FnMut(Delta<'_>);
@@ -216,6 +217,13 @@ impl GeminiDecoder {
         }
     }
 
+    fn report(&mut self, usage: Option<&RawValue>) {
+        if let Some(usage) = counts(usage) {
+            self.usage.clear();
+            self.usage.push_str(usage);
+        }
+    }
+
     fn seal(&self, kind: &str, data: Option<Str<'_>>) -> Option<Seal> {
         let Str(data) = data.filter(|Str(data)| !data.is_empty())?;
         self.answering.as_ref()?.seal(kind, &data)
@@ -266,6 +274,11 @@ impl Decoder for GeminiDecoder {
         if data.is_empty() {
             return Ok(());
         }
+        if let Some((text, usage)) = quick_piece(data).filter(|_| self.answering.is_some()) {
+            self.report(usage);
+            self.say(Open::Text, text, None, sink);
+            return Ok(());
+        }
         let text = std::str::from_utf8(data).map_err(|_| bad("not UTF-8"))?;
         let mut answer: Answer<'_> = serde_json::from_str(text).map_err(|why| bad(&why.to_string()))?;
         if let Some(error) = answer.error {
@@ -275,10 +288,7 @@ impl Decoder for GeminiDecoder {
             return Err(bad("an event without a member of an answer"));
         }
         self.start(&mut answer, data, sink);
-        if let Some(usage) = counts(answer.usage_metadata) {
-            self.usage.clear();
-            self.usage.push_str(usage);
-        }
+        self.report(answer.usage_metadata);
         let blocked = answer.prompt_feedback.and_then(|feedback| feedback.block_reason);
         self.blocked |= blocked.is_some_and(|reason| reason.reason().is_some());
         let candidates = answer.candidates.unwrap_or_default().into_iter();
@@ -313,6 +323,33 @@ impl Decoder for GeminiDecoder {
         }));
         sink(Delta::End);
         Ok(())
+    }
+}
+
+/// The commonest event, a piece of text with its usage.
+fn quick_piece(data: &[u8]) -> Option<(Cow<'_, str>, Option<&RawValue>)> {
+    let rest = data.strip_prefix(br#"{"candidates":[{"content":{"parts":[{"text":"#)?;
+    let (text, rest) = quick::text(rest)?;
+    let rest = rest.strip_prefix(br#"}],"role":"model"}"#)?;
+    let mut rest = rest.strip_prefix(br#","index":0"#).unwrap_or(rest).strip_prefix(b"}]")?;
+    let mut usage = None;
+    loop {
+        rest = match rest.split_first()? {
+            (b'}', []) => return Some((text, usage)),
+            (b',', behind) => behind,
+            _ => return None,
+        };
+        let (name, behind) = quick::text(rest)?;
+        let value = behind.strip_prefix(b":")?;
+        rest = match &*name {
+            "modelVersion" | "responseId" | "createTime" => quick::text(value)?.1,
+            "usageMetadata" if usage.is_none() => {
+                let mut values = serde_json::Deserializer::from_slice(value).into_iter::<&RawValue>();
+                usage = Some(values.next()?.ok()?);
+                value.get(values.byte_offset()..)?
+            }
+            _ => return None,
+        };
     }
 }
 

@@ -1,13 +1,14 @@
 //! Neutral deltas, written as the stream of a client: every event is an answer with a piece of the content.
 
 use lockgate_core::Usage;
+use serde::Deserialize;
 
 use super::super::NAME;
-use super::super::json::Object;
+use super::super::json::{Object, escape_line_ends};
 use super::super::response::{self, Beside};
 use crate::neutral::{Block, CallKind, Delta, Finish};
 use crate::seal::Seal;
-use crate::{Encoder, Turn, sse};
+use crate::{Encoder, Losses, Turn, sse};
 
 /// Writes a stream. A call has to be written whole, so its arguments are held until it closes; all else goes out as it
 /// comes. The reason to finish and the usage are in the last event.
@@ -23,6 +24,9 @@ pub(in super::super) struct GeminiEncoder {
     usage: Option<Usage>,
     tier: Option<String>,
     finish: Option<Finish>,
+    /// Another hand has told the reason to finish: there is no event behind that.
+    told: bool,
+    losses: Losses,
 }
 
 /// Which block is open.
@@ -73,6 +77,7 @@ impl GeminiEncoder {
         let start = out.len();
         part(out);
         sse::one_line(&mut out[start..]);
+        escape_line_ends(out, start);
         out.extend_from_slice(ROLE);
         out.extend_from_slice(&self.tail);
     }
@@ -121,9 +126,9 @@ impl GeminiEncoder {
                 seal: None,
             },
             Block::Native(native) => {
-                if native.dialect == NAME
-                    && let Some(json) = self.beside.native(&native)
-                {
+                if native.dialect != NAME {
+                    self.losses.lose(native.name, response::FOREIGN);
+                } else if let Some(json) = self.beside.native(&native) {
                     let json = json.get().as_bytes();
                     self.chunk(out, |out| out.extend_from_slice(json));
                 }
@@ -134,6 +139,8 @@ impl GeminiEncoder {
 
     fn close(&mut self, out: &mut Vec<u8>) {
         if let Some(Open::Call { id, name, kind, arguments, seal }) = self.open.take() {
+            response::note_arguments(kind, &arguments, &mut self.losses);
+            let seal = self.beside.sign(seal);
             self.chunk(out, |out| response::call(&id, &name, kind, &arguments, seal.as_ref(), out));
         }
     }
@@ -180,7 +187,29 @@ impl Encoder for GeminiEncoder {
             Delta::Usage(usage) => self.usage = Some(usage),
             Delta::Tier(tier) => self.tier = Some(tier.into_owned()),
             Delta::Finish(finish) => self.finish = Some(finish),
+            Delta::End if self.told => {}
             Delta::End => self.end(out),
         }
+    }
+
+    fn sent(&mut self, _: &str, data: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            candidates: Vec<Candidate>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Candidate {
+            #[serde(default)]
+            finish_reason: Option<String>,
+        }
+        let answer = serde_json::from_slice::<Answer>(data);
+        self.told |= answer.is_ok_and(|answer| answer.candidates.iter().any(|it| it.finish_reason.is_some()));
+        self.told
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
     }
 }

@@ -167,7 +167,10 @@ fn a_client_gets_pieces_whole_calls_and_one_last_event_with_reason_and_usage() {
     assert_eq!(*parts[0], json!({"text":"hm","thought":true}));
     assert_eq!(parts[1]["thoughtSignature"], foreign.wrapped());
     assert_eq!(*parts[2], json!({"text":"a\""}));
-    assert_eq!(*parts[3], json!({"functionCall":{"id":"toolu_1","name":"f","args":{"x":1.0}}}));
+    // The first call of an answer is signed, if only by nobody.
+    let (call, mark) = (json!({"id":"toolu_1","name":"f","args":{"x":1.0}}), Seal::nobodys().wrapped());
+    assert_eq!(*parts[3], json!({"functionCall":call,"thoughtSignature":mark}));
+    assert!(parts[4]["thoughtSignature"].is_null());
     assert_eq!(parts[4]["functionCall"]["args"], json!({"input":"free"}));
     assert_eq!(
         (events.len(), &events[0]["responseId"], &events[0]["modelVersion"]),

@@ -86,9 +86,7 @@ impl Pieces {
     /// Puts the mark of a part behind it.
     pub(super) fn mark(&mut self, part: &Part, flavour: Flavour, losses: &mut Losses) {
         let Some(mark) = &part.cache else { return };
-        if !flavour.cache_marks {
-            losses.lose("messages.cache_control", "this provider caches as it likes");
-        } else if self.count > 0 {
+        if flavour.marks(mark, "messages.cache_control", losses) && self.count > 0 {
             self.plain = None;
             self.json.extend_from_slice(b",\"cache_control\":");
             write_mark(&mut self.json, mark);

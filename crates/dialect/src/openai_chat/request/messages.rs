@@ -253,12 +253,10 @@ impl<'a> Writer<'a> {
             Some(_) => self.losses.lose("messages.tool_calls.signature", "it is another provider's"),
             None => {}
         }
-        match &part.cache {
-            Some(mark) if self.flavour.cache_marks => {
-                super::content::write_mark(object.member("cache_control"), mark);
-            }
-            Some(_) => self.losses.lose("messages.cache_control", "this provider caches as it likes"),
-            None => {}
+        if let Some(mark) = &part.cache
+            && self.flavour.marks(mark, "messages.cache_control", self.losses)
+        {
+            super::content::write_mark(object.member("cache_control"), mark);
         }
     }
 
@@ -321,10 +319,12 @@ impl<'a> Writer<'a> {
         let mut left = message.parts.is_empty();
         for (part_at, part) in message.parts.iter().enumerate() {
             match &part.content {
-                Content::Outcome(_) => {
-                    if !self.used.contains(&(at, part_at)) {
-                        self.losses.lose("messages.tool_result", "an outcome without its call is not taken");
-                    }
+                Content::Outcome(_) if self.used.contains(&(at, part_at)) => {}
+                Content::Outcome(outcome) => {
+                    self.losses.lose("messages.tool_result", "an outcome without its call becomes text");
+                    left = true;
+                    let told = |part: &&Part| matches!(part.content, Content::Text(_) | Content::Media(_));
+                    outcome.parts.iter().filter(told).for_each(|part| self.say(&mut said, part));
                 }
                 Content::Reasoning(_) | Content::Call(_) => {
                     self.losses.lose("messages.tool_calls", "only an assistant thinks and calls");

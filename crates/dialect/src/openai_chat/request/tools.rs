@@ -258,12 +258,10 @@ fn write_function(
             tool.raw(member, native.json.get());
         }
     }
-    match &function.cache {
-        Some(mark) if flavour.cache_marks => {
-            super::content::write_mark(tool.member("cache_control"), mark);
-        }
-        Some(_) => losses.lose("tools.cache_control", "this provider caches as it likes"),
-        None => {}
+    if let Some(mark) = &function.cache
+        && flavour.marks(mark, "tools.cache_control", losses)
+    {
+        super::content::write_mark(tool.member("cache_control"), mark);
     }
     tool.close();
 }

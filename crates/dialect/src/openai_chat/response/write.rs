@@ -8,15 +8,15 @@ use crate::neutral::{
 use crate::openai_chat::json::{Object, list, show};
 use crate::openai_chat::reasoning::{Thoughts, write_signature};
 use crate::openai_chat::wire::Report;
-use crate::openai_chat::{NAME, finish, media};
-use crate::{Losses, Turn};
+use crate::openai_chat::{NAME, finish, ids, media};
+use crate::{Losses, Turn, tier};
 
 pub(crate) fn write(reply: &Reply, asked: &Turn, losses: &mut Losses) -> Bytes {
     let legacy = asks_functions(asked);
     let message = Message::of(reply, legacy, losses);
     let mut out = Vec::with_capacity(1_024);
     let mut body = Object::open(&mut out);
-    body.text("id", &reply.id);
+    body.text("id", &ids::of_answer(&reply.id, asked));
     body.text("object", "chat.completion");
     body.show("created", reply.created.unwrap_or(0));
     body.text("model", if reply.model.is_empty() { &asked.model } else { &reply.model });
@@ -40,7 +40,7 @@ pub(crate) fn write(reply: &Reply, asked: &Turn, losses: &mut Losses) -> Bytes {
     if let Some(usage) = &reply.usage {
         Report::of(usage).write(body.member("usage"));
     }
-    if let Some(tier) = &reply.service_tier {
+    if let Some(tier) = reply.service_tier.as_deref().and_then(tier::openai) {
         body.text("service_tier", tier);
     }
     body.close();

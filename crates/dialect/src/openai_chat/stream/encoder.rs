@@ -2,14 +2,15 @@
 
 use lockgate_core::Usage;
 
-use crate::neutral::{Block, CallKind, Delta, Reasoning};
-use crate::openai_chat::NAME;
+use crate::neutral::{Block, CallKind, Delta, Finish, Reasoning};
 use crate::openai_chat::json::{Object, quote, show};
 use crate::openai_chat::reasoning::{self, is_foreign, write_signature};
 use crate::openai_chat::response::write::{asks_functions, finish_word, write_citation, write_logprobs};
+use crate::openai_chat::stream::told::Told;
 use crate::openai_chat::wire::Report;
+use crate::openai_chat::{NAME, ids};
 use crate::seal::Seal;
-use crate::{Encoder, Turn};
+use crate::{Encoder, Losses, Turn, tier};
 
 /// Words of one thought that are kept for its state, in bytes; the state of a longer one is not written.
 const LONGEST_THOUGHT: usize = 4 << 20;
@@ -18,6 +19,8 @@ const LONGEST_THOUGHT: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct ChatEncoder {
     asked: String,
+    /// The id for an answer that comes without one.
+    spare_id: String,
     usage_asked: bool,
     /// The client knows calls in the form before tools: one, without an id.
     legacy: bool,
@@ -30,8 +33,13 @@ pub(crate) struct ChatEncoder {
     /// Entries of `reasoning_details` so far.
     entries: u64,
     refused: bool,
+    /// Sources so far, as JSON texts with commas between. They go out together: clients that put a message together take a
+    /// second list for an error, or for all there is.
+    annotations: Vec<u8>,
     usage: Option<Usage>,
     tier: Option<String>,
+    told: Told,
+    losses: Losses,
 }
 
 #[derive(Debug, Default)]
@@ -65,12 +73,13 @@ impl Encoder for ChatEncoder {
             Delta::Open(block) => self.open(block, out),
             Delta::Text(text) => self.text(&text, out),
             Delta::Seal(seal) => self.seal(&seal, out),
-            Delta::Citation(citation) if citation.url.is_some() => self.chunk(out, |out| {
-                out.extend_from_slice(b"\"annotations\":[");
-                write_citation(out, &citation);
-                out.push(b']');
-            }),
-            Delta::Citation(_) => {}
+            Delta::Citation(citation) if citation.url.is_some() => {
+                if !self.annotations.is_empty() {
+                    self.annotations.push(b',');
+                }
+                write_citation(&mut self.annotations, &citation);
+            }
+            Delta::Citation(_) => self.losses.lose("message.annotations", "a source without an address"),
             Delta::Logprobs(tokens) => {
                 out.extend_from_slice(&self.head);
                 out.extend_from_slice(b"},\"logprobs\":");
@@ -80,7 +89,12 @@ impl Encoder for ChatEncoder {
             Delta::Close => self.close(out),
             Delta::Usage(usage) => self.usage = Some(usage),
             Delta::Tier(tier) => self.tier = Some(tier.into_owned()),
+            Delta::Finish(_) if self.told.finish => {}
             Delta::Finish(finish) => {
+                if matches!(finish, Finish::Paused | Finish::Other(_)) {
+                    self.losses.lose("finish_reason", "there is no word for this end");
+                }
+                self.annotations(out);
                 out.extend_from_slice(&self.head);
                 out.extend_from_slice(b"},\"finish_reason\":\"");
                 out.extend_from_slice(finish_word(&finish, self.refused, self.legacy).as_bytes());
@@ -91,12 +105,21 @@ impl Encoder for ChatEncoder {
             Delta::End => self.end(out),
         }
     }
+
+    fn sent(&mut self, _: &str, data: &[u8]) -> bool {
+        self.told.read(data)
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
 }
 
 impl ChatEncoder {
     pub(crate) fn new(asked: &Turn) -> Self {
         Self {
             asked: asked.model.to_string(),
+            spare_id: ids::of_answer("", asked),
             usage_asked: asked.usage_asked,
             legacy: asks_functions(asked),
             head: Vec::new(),
@@ -105,14 +128,17 @@ impl ChatEncoder {
             calls: 0,
             entries: 0,
             refused: false,
+            annotations: Vec::new(),
             usage: None,
             tier: None,
+            told: Told::default(),
+            losses: Losses::default(),
         }
     }
 
     fn start(&mut self, id: &str, model: &str, created: Option<u64>, out: &mut Vec<u8>) {
         let mut bare = b"data: {\"id\":".to_vec();
-        quote(&mut bare, id);
+        quote(&mut bare, if id.is_empty() { &self.spare_id } else { id });
         bare.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
         show(&mut bare, created.unwrap_or(0));
         bare.extend_from_slice(b",\"model\":");
@@ -131,6 +157,17 @@ impl ChatEncoder {
         out.extend_from_slice(b"},\"finish_reason\":null}]}\n\n");
     }
 
+    fn annotations(&mut self, out: &mut Vec<u8>) {
+        let annotations = std::mem::take(&mut self.annotations);
+        if !annotations.is_empty() {
+            self.chunk(out, |out| {
+                out.extend_from_slice(b"\"annotations\":[");
+                out.extend_from_slice(&annotations);
+                out.push(b']');
+            });
+        }
+    }
+
     fn open(&mut self, block: Block<'_>, out: &mut Vec<u8>) {
         self.open = match block {
             Block::Text => Open::Text,
@@ -139,7 +176,10 @@ impl ChatEncoder {
                 Open::Refusal
             }
             Block::Reasoning { summary } => Open::Thought { summary, words: String::new(), whole: true },
-            Block::Call { .. } if self.legacy && self.calls > 0 => Open::Silent,
+            Block::Call { .. } if self.legacy && self.calls > 0 => {
+                self.losses.lose("message.tool_calls", "a client of functions takes one call");
+                Open::Silent
+            }
             Block::Call { id, name, kind } => {
                 let index = self.calls;
                 self.calls += 1;
@@ -155,6 +195,9 @@ impl ChatEncoder {
                         out.extend_from_slice(native.json.get().as_bytes());
                         crate::sse::one_line(&mut out[start..]);
                     });
+                } else {
+                    self.losses
+                        .lose(format!("message.{}", native.name), "only its provider's dialect has it");
                 }
                 Open::Silent
             }
@@ -229,7 +272,8 @@ impl ChatEncoder {
             Open::Call { .. } => self.arguments("", Some(seal), out),
             Open::Thought { summary, words, whole } => {
                 if !*whole {
-                    return;
+                    let why = "the thought is too long to be repeated with its state";
+                    return self.losses.lose("message.reasoning_details", why);
                 }
                 let (text, summary) = (std::mem::take(words), *summary);
                 self.state(&Reasoning { text, summary, seal: None }, seal, out);
@@ -284,14 +328,17 @@ impl ChatEncoder {
     }
 
     fn tier(&self, out: &mut Vec<u8>) {
-        if let Some(tier) = &self.tier {
+        if let Some(tier) = self.tier.as_deref().and_then(tier::openai) {
             out.extend_from_slice(b",\"service_tier\":");
             quote(out, tier);
         }
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        if let Some(usage) = self.usage.take().filter(|_| self.usage_asked) {
+        if self.told.done {
+            return;
+        }
+        if let Some(usage) = self.usage.take().filter(|_| self.usage_asked && !self.told.usage) {
             out.extend_from_slice(&self.bare);
             out.extend_from_slice(b"],\"usage\":");
             Report::of(&usage).write(out);

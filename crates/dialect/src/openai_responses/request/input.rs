@@ -117,6 +117,7 @@ fn call_id(id: &str) -> Cow<'_, str> {
 
 impl Writer<'_> {
     fn message(&mut self, message: &Message, losses: &mut Losses) {
+        self.unmarked(&message.parts, losses);
         let mut content: Vec<&Part> = Vec::new();
         for part in &message.parts {
             match &part.content {
@@ -148,6 +149,11 @@ impl Writer<'_> {
                     self.say(message.role, &mut content, losses);
                     self.call(call, losses);
                 }
+                Content::Outcome(outcome) if self.foreign && !self.paired.contains(outcome.id.as_str()) => {
+                    losses.lose("messages.tool_result", "it has no call, so it becomes text");
+                    let told = |part: &&Part| matches!(part.content, Content::Text(_) | Content::Media(_));
+                    content.extend(outcome.parts.iter().filter(told));
+                }
                 Content::Outcome(outcome) => {
                     self.say(message.role, &mut content, losses);
                     self.outcome(outcome, losses);
@@ -155,6 +161,21 @@ impl Writer<'_> {
             }
         }
         self.say(message.role, &mut content, losses);
+    }
+
+    /// Marks of other dialects are not written: the target caches by itself.
+    fn unmarked(&self, parts: &[Part], losses: &mut Losses) {
+        if self.marks {
+            return;
+        }
+        for part in parts {
+            if let Some(mark) = &part.cache {
+                losses.cached_anyway(mark);
+            }
+            if let Content::Outcome(outcome) = &part.content {
+                self.unmarked(&outcome.parts, losses);
+            }
+        }
     }
 
     fn item(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
@@ -245,10 +266,6 @@ impl Writer<'_> {
     }
 
     fn outcome(&mut self, outcome: &Outcome, losses: &mut Losses) {
-        if self.foreign && !self.paired.contains(outcome.id.as_str()) {
-            losses.lose("messages.tool_result", "it has no call, without which the target refuses it");
-            return;
-        }
         self.settle(None);
         if outcome.failed {
             losses.lose("messages.tool_result.is_error", "this dialect does not say that a tool failed");

@@ -194,6 +194,9 @@ fn one(
     }
     match tool {
         Tool::Function(function) => {
+            if let Some(mark) = &function.cache {
+                losses.cached_anyway(mark);
+            }
             let schema = function.parameters.as_ref().map(|raw| raw.get());
             if let Some(schema) = schema.or(foreign.then_some(r#"{"type":"object","properties":{}}"#)) {
                 out.extend_from_slice(b",\"parameters\":");

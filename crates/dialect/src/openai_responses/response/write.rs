@@ -141,7 +141,8 @@ impl Items<'_> {
             self.item(|out, _| out.extend_from_slice(item.data.as_bytes()));
             return;
         }
-        let state = thought.seal.as_ref().map(Seal::wrapped);
+        // One without a state is marked: its words are no item that the client's own provider knows.
+        let state = Some(thought.seal.as_ref().map_or_else(|| Seal::nobodys().wrapped(), Seal::wrapped));
         let text = (!thought.text.is_empty()).then(|| escaped(&thought.text));
         self.item(|out, ids| item::reasoning(out, &ids("rs"), text.as_deref(), state.as_deref()));
     }

@@ -21,6 +21,7 @@ use super::super::wire::{OutItem, OutPart, Str, Tally};
 use super::held::{Held, TooMuch};
 use crate::Decoder;
 use crate::neutral::{Block, CallKind, Content, Delta, Finish, Part};
+use crate::quick::{self, Flat};
 use crate::seal::Origin;
 
 /// The most items of which is remembered that they have begun.
@@ -108,7 +109,8 @@ impl Decoder for ResponsesDecoder {
         if self.ended || data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
-        let event = match serde_json::from_slice::<Event<'_>>(data) {
+        let read = quick_piece(data).map_or_else(|| serde_json::from_slice::<Event<'_>>(data), Ok);
+        let event = match read {
             Ok(event) => event,
             // An event that is not known may use the members in other ways.
             Err(_) if super::kind(data).is_some_and(|kind| !is_known(&kind)) => return Ok(()),
@@ -150,6 +152,26 @@ impl Decoder for ResponsesDecoder {
         }
         Err(Error::upstream(Kind::UpstreamBroken, "The provider's answer broke off."))
     }
+}
+
+/// The commonest events: pieces of a text, a thought or arguments.
+fn quick_piece(data: &[u8]) -> Option<Event<'_>> {
+    let mut event = Event::default();
+    quick::flat(data, |name, value| {
+        let taken = match (name, value) {
+            ("type", Flat::Text(kind)) => event.r#type.replace(Str(kind)).is_some(),
+            ("delta", Flat::Text(text)) => event.delta.replace(Str(text)).is_some(),
+            ("output_index", Flat::Number(at)) => event.output_index.replace(at).is_some(),
+            ("content_index", Flat::Number(at)) => event.content_index.replace(at).is_some(),
+            ("summary_index", Flat::Number(at)) => event.summary_index.replace(at).is_some(),
+            ("item_id" | "obfuscation", Flat::Text(_))
+            | ("logprobs", Flat::Empty)
+            | ("sequence_number", Flat::Number(_)) => false,
+            _ => true,
+        };
+        (!taken).then_some(())
+    })?;
+    event.r#type.as_ref().is_some_and(|Str(kind)| kind.ends_with(".delta")).then_some(event)
 }
 
 impl ResponsesDecoder {

@@ -14,7 +14,7 @@ use super::super::response::write::{carried, ending, made_id, push_token};
 use super::super::wire::{push_number, push_text};
 use crate::neutral::{Block, CallKind, Citation, Delta, Finish, Logprob, Native};
 use crate::seal::Seal;
-use crate::{Encoder, Turn};
+use crate::{Encoder, Losses, Turn};
 
 /// The most of an answer that is kept, in bytes.
 const MOST_KEPT: usize = 64 << 20;
@@ -31,6 +31,8 @@ pub(in super::super) struct ResponsesEncoder {
     ids: Ids,
     /// The items that are done, as JSON texts with commas between.
     output: Vec<u8>,
+    /// The same of those that were sent by another hand, see [`Encoder::sent`].
+    sent: Vec<u8>,
     /// How many items have begun.
     items: u64,
     message: Option<Message>,
@@ -41,6 +43,7 @@ pub(in super::super) struct ResponsesEncoder {
     finish: Option<Finish>,
     refused: bool,
     ended: bool,
+    losses: Losses,
 }
 
 #[derive(Debug)]
@@ -128,6 +131,18 @@ impl Encoder for ResponsesEncoder {
             self.whole("response.failed", "failed", None, Some(error), out);
         }
     }
+
+    fn sent(&mut self, _: &str, data: &[u8]) -> bool {
+        self.joins_on(data)
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    fn events(&self) -> u64 {
+        self.next
+    }
 }
 
 impl ResponsesEncoder {
@@ -141,6 +156,7 @@ impl ResponsesEncoder {
             created: 0,
             ids: Ids::of(""),
             output: Vec::new(),
+            sent: Vec::new(),
             items: 0,
             message: None,
             phase: None,
@@ -150,6 +166,7 @@ impl ResponsesEncoder {
             finish: None,
             refused: false,
             ended: false,
+            losses: Losses::default(),
         }
     }
 
@@ -283,6 +300,9 @@ impl ResponsesEncoder {
             Block::Native(native) => {
                 if native.dialect == NAME {
                     self.native(&native, out);
+                } else {
+                    let why = "only the provider's own dialect has it";
+                    self.losses.lose(format!("output.{}", native.name), why);
                 }
                 self.open = Some(Open::new(Kind::Silent, String::new(), 0, 0));
             }
@@ -410,7 +430,9 @@ impl ResponsesEncoder {
     fn cite(&mut self, citation: &Citation, out: &mut Vec<u8>) {
         let Some(mut open) = self.open.take() else { return };
         let mut json = Vec::new();
-        if matches!(open.kind, Kind::Text) && item::annotation(&mut json, citation) {
+        if !item::annotation(&mut json, citation) {
+            self.losses.lose("output.annotations", "a source without an address has no form here");
+        } else if matches!(open.kind, Kind::Text) {
             self.about("response.output_text.annotation.added", &open.at("content_index"), out);
             out.extend_from_slice(b",\"annotation_index\":");
             push_number(out, open.cited);
@@ -490,7 +512,8 @@ impl ResponsesEncoder {
             self.part("response.reasoning_summary_part.done", &at, &json, out);
         }
         // Also a state of this dialect goes out wrapped: it is bound to its item's id, and another was given already.
-        let state = open.seal.as_ref().map(Seal::wrapped);
+        // One without a state is marked: its words are no item that the client's own provider knows.
+        let state = Some(open.seal.as_ref().map_or_else(|| Seal::nobodys().wrapped(), Seal::wrapped));
         let mut json = Vec::with_capacity(open.text.len() + 256);
         item::reasoning(&mut json, &open.id, text, state.as_deref());
         self.item_done(open.index, &json, out);
@@ -576,5 +599,6 @@ impl Open {
     }
 }
 
+mod sent;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! A record drawn for a person.
 
+mod decision;
+
 use std::fmt::Write as _;
 
 use lockgate_core::record::{Attempt, Outcome, Record, Target};
-use lockgate_core::{Candidate, Exclusion, Kind, Matched, Retry, Standing, Usage};
+use lockgate_core::{Decision, Kind, Retry, Usage};
 
 use crate::moment::{exactly, spell_us};
 use crate::paint::{Paint, Tone};
@@ -17,6 +19,14 @@ pub(super) fn draw(record: &Record, paint: Paint) -> String {
     page.decision(record);
     page.attempts(record);
     page.result(record);
+    page.text.truncate(page.text.trim_end().len());
+    page.text
+}
+
+/// A decision alone, without a line break at its end.
+pub(super) fn draw_decision(decision: &Decision, paint: Paint) -> String {
+    let mut page = Page { text: String::new(), paint };
+    page.told(decision);
     page.text.truncate(page.text.trim_end().len());
     page.text
 }
@@ -89,28 +99,7 @@ impl Page {
             self.line("  none: the request failed before a target was looked for");
             return;
         };
-        let matched = match decision.matched {
-            Matched::Route => "a route of the config",
-            Matched::Direct => "a provider and its model",
-            Matched::Plain => "the plain name of a model that a provider offers",
-        };
-        self.line(&format!("  the name is {matched} (config version {})", decision.snapshot));
-        let count = decision.candidates.len();
-        for (at, candidate) in decision.candidates.iter().enumerate() {
-            let standing = match candidate.standing {
-                Standing::Eligible => self.paint.put(Tone::Good, "eligible"),
-                Standing::Excluded(exclusion) => {
-                    let code = self.paint.put(Tone::Bad, exclusion.code());
-                    format!("excluded, {code}: {}", reason(exclusion))
-                }
-            };
-            let Candidate { provider, model, .. } = candidate;
-            let name = printable(&format!("{provider}/{model}"));
-            self.line(&format!("  {} {name}  {standing}", Branch::of(at, count).node()));
-        }
-        if count == 0 {
-            self.line("  no target was found for it");
-        }
+        self.told(decision);
     }
 
     fn attempts(&mut self, record: &Record) {
@@ -224,13 +213,6 @@ fn ending(outcome: Outcome) -> (Tone, &'static str) {
         Outcome::Error => (Tone::Bad, "ended in an error"),
         Outcome::Broken => (Tone::Bad, "broke off in the middle of the answer"),
         Outcome::Cancelled => (Tone::Doubtful, "the client left"),
-    }
-}
-
-fn reason(exclusion: Exclusion) -> &'static str {
-    match exclusion {
-        Exclusion::NotAllowed => "the key may not use it",
-        Exclusion::BreakerOpen => "it had failed too often just before",
     }
 }
 

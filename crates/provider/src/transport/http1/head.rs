@@ -21,13 +21,13 @@ pub(in super::super) struct Head {
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
 
-/// The head of a request. A header of a later map stands in place of those of its name in earlier ones.
+/// The head of a request with a body of `length`, or with none. A header of a later map stands in place of those of its name in earlier ones.
 pub(in super::super) fn write<const N: usize>(
     method: &Method,
     path: [&str; 2],
     host: &str,
     headers: [&HeaderMap; N],
-    length: usize,
+    length: Option<usize>,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     for piece in [method.as_str(), " ", path[0], path[1], " HTTP/1.1\r\nhost: ", host, "\r\n"] {
@@ -42,7 +42,10 @@ pub(in super::super) fn write<const N: usize>(
             out.extend_from_slice(b"\r\n");
         }
     }
-    out.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
+    if let Some(length) = length {
+        out.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
     out
 }
 
@@ -82,7 +85,6 @@ fn parse(mut bytes: &[u8]) -> Result<Option<(Head, Bytes)>, &'static str> {
         match code {
             // A word in between; the answer is still to come.
             100 | 102..=199 => bytes = &bytes[length..],
-            101 => return Err("it switches to another protocol"),
             _ => {
                 let head = head(code, response.version == Some(1), response.headers)?;
                 return Ok(Some((head, Bytes::copy_from_slice(&bytes[length..]))));
@@ -107,9 +109,21 @@ fn head(code: u16, http11: bool, raw: &[httparse::Header<'_>]) -> Result<Head, &
     Ok(Head { status, headers, framing, keep_alive })
 }
 
+impl Head {
+    /// Whether the connection speaks another protocol from here on.
+    pub(in super::super) fn switches(&self) -> bool {
+        self.status == StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// Nothing follows, whatever its headers say (RFC 9112, §6.3, 1).
+    pub(super) fn without_body(self) -> Self {
+        Self { framing: Framing::Ended, ..self }
+    }
+}
+
 /// RFC 9112, §6.3.
 fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, &'static str> {
-    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(Framing::Ended);
     }
     if headers.contains_key(TRANSFER_ENCODING) {
@@ -181,7 +195,7 @@ mod tests {
         );
         assert_eq!(framed("200 OK\r\nContent-Length: 5\r\nContent-Length: 6"), Err("it gives two lengths"));
         assert_eq!(framed("200 OK\r\nContent-Length: -5"), Err("its length is no number"));
-        assert_eq!(framed("101 Switching"), Err("it switches to another protocol"));
+        assert_eq!(framed("101 Switching"), ended("Ended", true));
     }
 
     #[test]
@@ -190,7 +204,8 @@ mod tests {
             pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
         };
         let (common, own) = (map(&[("accept", "a"), ("user-agent", "u")]), map(&[("user-agent", "mine")]));
-        let head = String::from_utf8(write(&Method::POST, ["/v1", "/x"], "h:1", [&common, &own], 7)).unwrap();
+        let head =
+            String::from_utf8(write(&Method::POST, ["/v1", "/x"], "h:1", [&common, &own], Some(7))).unwrap();
         assert_eq!(
             head,
             "POST /v1/x HTTP/1.1\r\nhost: h:1\r\naccept: a\r\nuser-agent: mine\r\ncontent-length: 7\r\n\r\n"

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use lockgate_core::usage::Source;
-use lockgate_core::{Attribution, Decision, Money, RequestId};
+use lockgate_core::{Attribution, Candidate, Exclusion, Matched, Money, RequestId, Standing};
 
 use super::*;
 
@@ -10,12 +10,12 @@ fn target(provider: &str, model: &str) -> Target {
 }
 
 fn candidate(provider: &str, standing: Standing) -> Candidate {
-    Candidate { provider: provider.into(), model: "m".into(), standing }
+    Candidate { provider: provider.into(), model: "m".into(), standing, note: None }
 }
 
 fn attempt(provider: &str, at_us: u32, took_us: u32, error: Option<Kind>) -> Attempt {
     let status = if error.is_some() { 503 } else { 200 };
-    Attempt { target: target(provider, "m"), at_us, took_us, status: Some(status), error, detail: None }
+    Attempt { took_us, status: Some(status), error, ..Attempt::begun(target(provider, "m"), at_us) }
 }
 
 /// Three candidates, one excluded; the first fails, the second answers.
@@ -46,6 +46,7 @@ fn record() -> Record {
                 candidate("b", Standing::Eligible),
                 candidate("c", Standing::Excluded(Exclusion::BreakerOpen)),
             ],
+            choice: None,
         })),
         losses: Vec::new(),
         attempts: vec![
@@ -150,4 +151,60 @@ fn what_clients_and_providers_write_cannot_command_the_terminal() {
     record.asked = "\x1b[2J".into();
     record.attempts[0].detail = Some("\x1b]0;title\x07".into());
     assert!(!draw(&record, Paint::OFF).contains('\x1b'));
+}
+
+#[test]
+fn a_choice_is_drawn_with_rules_terms_margin_and_what_others_would_have_cost() {
+    use lockgate_core::decision::{Alternative, Choice, Fired, Incident, Terms, Verdict, Weight};
+
+    let mut record = record();
+    let mut decision = Decision::clone(record.decision.as_ref().unwrap());
+    let terms = |candidate, score, quality| Terms {
+        candidate,
+        score,
+        quality,
+        coverage: 1_000_000,
+        cost: Some(Money::from_nanos(2_500_000)),
+        first_us: 400_000,
+        whole_us: 3_000_000,
+        reliability: 990_000,
+        ..Terms::default()
+    };
+    decision.choice = Some(Box::new(Choice {
+        path: vec!["support-bot".into(), "free tier".into(), "score".into()],
+        rules: vec![
+            Fired { rule: "large".into(), verdict: Verdict::Passed },
+            Fired { rule: "free tier".into(), verdict: Verdict::Matched },
+        ],
+        incidents: vec![Incident { at: "odd".into(), why: "No such key: plan".into() }],
+        order: vec![1, 0],
+        weights: vec![Weight { name: "gpqa-diamond".into(), share: 1_000_000, boost: 1_500_000 }],
+        terms: vec![terms(0, 610_000, 700_000), terms(1, 730_000, 812_000)],
+        values: [700_000, 812_000].into(),
+        margin: Some(120_000),
+        runner_up: Some(Alternative { candidate: 0, cost: Some(Money::from_nanos(4_000_000)) }),
+        expected: Some(Money::from_nanos(2_500_000)),
+        ..Choice::default()
+    }));
+    record.decision = Some(Arc::new(decision));
+    let drawn = draw(&record, Paint::OFF);
+    let parts = [
+        "way       support-bot → free tier → score",
+        "rule      large: passed",
+        "rule      free tier: matched",
+        "incident  odd: No such key: plan",
+        "gpqa-diamond 100.0% (×1.50)",
+        "1. b/m",
+        "0.730",
+        "2. a/m",
+        "excluded, breaker_open",
+        "margin    0.120",
+        "expected  $0.0025",
+        "runner-up a/m, $0.004",
+    ];
+    let mut rest = drawn.as_str();
+    for part in parts {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part} is not, or not in its place, in\n{drawn}"));
+        rest = &rest[at + part.len()..];
+    }
 }
