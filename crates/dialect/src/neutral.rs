@@ -59,6 +59,9 @@ pub struct Request {
     pub user: Option<String>,
     /// Which requests share a prompt cache.
     pub cache_key: Option<String>,
+    /// How long the provider keeps a prompt in its cache: `in_memory`, `24h`. A wish about cost, so where there is none it
+    /// is left out without a word.
+    pub cache_retention: Option<String>,
     /// `low`, `medium`, `high`.
     pub verbosity: Option<String>,
     /// Labels of the client's own, an object of texts.

@@ -370,3 +370,21 @@ fn an_answer_keeps_its_other_choices_and_names_what_it_loses() {
     assert_eq!(losses.iter().map(|loss| &*loss.what).collect::<Vec<_>>(), ["message.server_tool"]);
     let _: Arc<str> = OpenAiChat.shared_name();
 }
+
+#[test]
+fn how_long_a_prompt_is_kept_crosses_between_openais_dialects_and_goes_to_nobody_who_refuses_it() {
+    use crate::openai_responses::OpenAiResponses;
+    let asked =
+        json!({"model":"m","messages":[{"role":"user","content":"a"}],"prompt_cache_retention":"24h"});
+    let request = OpenAiChat.read_request(&turn(&asked)).unwrap();
+    let mut losses = Losses::default();
+    let target = Target { provider: "openai", model: "m", stream: false };
+    let body = OpenAiResponses.write_request(&request, &target, &mut losses).unwrap();
+    assert!(losses.is_empty(), "{losses:?}");
+    let turn = OpenAiResponses.peek(body, None).unwrap();
+    assert_eq!(turn.payload.text("prompt_cache_retention").as_deref(), Some("24h"));
+    let request = OpenAiResponses.read_request(&turn).unwrap();
+    let (body, lost) = sent(&request, "openai");
+    assert_eq!((&body["prompt_cache_retention"], lost), (&json!("24h"), vec![]));
+    assert!(sent(&request, "mistral").0.get("prompt_cache_retention").is_none());
+}

@@ -109,6 +109,7 @@ fn member<'a>(
         "user" => request.user = Some(text(raw, &path)?),
         "safety_identifier" => seen.safety = Some((text(raw, &path)?, raw)),
         "prompt_cache_key" => request.cache_key = Some(text(raw, &path)?),
+        "prompt_cache_retention" => request.cache_retention = Some(text(raw, &path)?),
         "verbosity" => request.verbosity = Some(text(raw, &path)?),
         "metadata" if begins(raw, b'{') => request.metadata = Some(raw.to_owned()),
         other => request.native.push(native(other, raw)),

@@ -105,6 +105,11 @@ fn words(body: &mut Object<'_>, request: &Request, flavour: Flavour, losses: &mu
             None => {}
         }
     }
+    // OpenAI's own; others take it only where they take what they do not know.
+    if let Some(retention) = request.cache_retention.as_ref().filter(|_| flavour.limits || flavour.extensions)
+    {
+        body.text("prompt_cache_retention", retention);
+    }
     if let Some(verbosity) = &request.verbosity {
         body.text("verbosity", verbosity);
     }
@@ -114,7 +119,7 @@ fn words(body: &mut Object<'_>, request: &Request, flavour: Flavour, losses: &mu
 }
 
 /// Members that the neutral form writes itself.
-const WRITTEN: [&str; 28] = [
+const WRITTEN: [&str; 29] = [
     "model",
     "messages",
     "tools",
@@ -135,6 +140,7 @@ const WRITTEN: [&str; 28] = [
     "service_tier",
     "user",
     "prompt_cache_key",
+    "prompt_cache_retention",
     "verbosity",
     "stream",
     "response_format",

@@ -92,6 +92,7 @@ fn member(request: &mut Request, name: &str, raw: &[u8]) -> Result<(), Error> {
         "parallel_tool_calls" => request.parallel_tools = Some(typed(name, raw, "true or false")?),
         "service_tier" => request.service_tier = Some(typed(name, raw, TEXT)?),
         "prompt_cache_key" => request.cache_key = Some(typed(name, raw, TEXT)?),
+        "prompt_cache_retention" => request.cache_retention = Some(typed(name, raw, TEXT)?),
         "user" => request.user = Some(typed(name, raw, TEXT)?),
         "safety_identifier" => {
             let user: String = typed(name, raw, TEXT)?;
@@ -134,12 +135,9 @@ fn member(request: &mut Request, name: &str, raw: &[u8]) -> Result<(), Error> {
         }
         "truncation" if raw != b"\"disabled\"" => native(request, name, raw)?,
         STORE if raw != b"true" => {}
-        "background"
-        | "truncation"
-        | "stream_options"
-        | "prompt_cache_options"
-        | "prompt_cache_retention"
-        | "client_metadata" => hint(request, name, raw)?,
+        "background" | "truncation" | "stream_options" | "prompt_cache_options" | "client_metadata" => {
+            hint(request, name, raw)?;
+        }
         _ => native(request, name, raw)?,
     }
     Ok(())

@@ -273,6 +273,9 @@ fn plain(body: &mut Body, request: &Request) {
         let fits = key.chars().count() <= 64;
         body.text("prompt_cache_key", &if fits { key.clone() } else { format!("{:016x}", hash(key)) });
     }
+    if let Some(retention) = &request.cache_retention {
+        body.text("prompt_cache_retention", retention);
+    }
     if let Some(metadata) = &request.metadata {
         body.raw("metadata", metadata.get());
     }
