@@ -1,6 +1,7 @@
 //! The closed list of signals. A log line, a metric and a trace of the same thing come from the same event.
 
 use crate::error::{Error, Kind};
+use crate::money::Money;
 use crate::record::Record;
 
 /// Something that operators may want to see.
@@ -43,6 +44,56 @@ pub enum Event<'a> {
         credential: &'a str,
         /// Why.
         kind: Kind,
+    },
+    /// The ledger's store did not answer. Requests go on with what they have leased; see each budget's `on_outage`.
+    LedgerFailed {
+        /// What the store said.
+        detail: &'a str,
+    },
+    /// The ledger's store answers again.
+    LedgerRecovered,
+    /// How an account stands that counts for a whole budget.
+    BudgetSpent {
+        /// The budget's name.
+        budget: &'a str,
+        /// What was spent in its window, what is uncertain included.
+        spent: Money,
+        /// Its limit.
+        limit: Money,
+    },
+    /// The spending of an account reached a threshold of its budget: once a window.
+    BudgetCrossed {
+        /// The budget's name.
+        budget: &'a str,
+        /// The value of the dimension that the account is for, if it is for one.
+        value: &'a str,
+        /// The threshold in per cent of the limit; 0: the soft limit.
+        percent: u16,
+        /// What was spent then.
+        spent: Money,
+        /// The limit then.
+        limit: Money,
+    },
+    /// A target was not called for want of money: the request went elsewhere, or was refused.
+    BudgetRefused {
+        /// The budget's name.
+        budget: &'a str,
+    },
+    /// An attempt cost more than the most that it could cost by the gateway's reckoning. It is booked in full.
+    HoldExceeded {
+        /// The provider's name.
+        provider: &'a str,
+        /// The model's name.
+        model: &'a str,
+        /// What was held.
+        held: Money,
+        /// What it cost.
+        charged: Money,
+    },
+    /// A node of the ledger gave no sign of life: what it had leased is uncertain.
+    NodeGivenUp {
+        /// The number of its life.
+        epoch: i64,
     },
     /// A new config is in force.
     ConfigReloaded {

@@ -8,6 +8,7 @@
 
 pub mod anthropic;
 pub mod bedrock_converse;
+pub mod ceiling;
 pub mod cohere;
 pub mod eventstream;
 pub mod frames;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use lockgate_core::{Error, Quirks, RequestId, Segments, Usage};
 
+pub use ceiling::Ceiling;
 pub use loss::Losses;
 pub use turn::{Named, Turn};
 
@@ -78,6 +80,9 @@ pub trait Dialect: Send + Sync {
     fn client_headers(&self) -> &'static [&'static str] {
         &[]
     }
+
+    /// Where it says how long an answer may be.
+    fn ceiling(&self) -> &'static Ceiling;
 
     /// How it meets other dialects; `None` when it does not.
     fn hub(&self) -> Option<&'static dyn Hub>;

@@ -89,7 +89,27 @@ async fn walk(
     let budget = Budget::new(&inbound.headers, &plan)?;
     let (turn, losses) = route::for_providers(turn, &plan);
     let ask = Ask::new(inbound.dialect, turn, losses, &inbound.headers)?;
-    dispatch(engine, &ask, &plan, budget, ticket).await
+    loop {
+        let error = match dispatch(engine, &ask, &plan, budget, ticket).await {
+            Ok(landed) => return Ok(landed),
+            Err(error) => error,
+        };
+        // A budget that is used up may name a cheaper route. It is the operator's word, so the key need not allow it.
+        let Some(cheaper) = ticket.downgrade() else { return Err(error) };
+        let Some(resolution) = snapshot.table.resolve(&cheaper) else { return Err(error) };
+        let seen = Seen {
+            model: &cheaper,
+            dialect: inbound.dialect.name(),
+            stream: ask.turn.stream,
+            principal,
+            attribution: ticket.attribution(),
+            headers: &inbound.headers,
+            payload: Some(&ask.turn.payload),
+            prompt_bytes: ask.turn.prompt_bytes,
+        };
+        plan = route::plan(state, &resolution, &seen)?;
+        ticket.decided(Arc::clone(&plan.decision));
+    }
 }
 
 /// A name that stands for nothing.

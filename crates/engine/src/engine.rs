@@ -7,6 +7,7 @@ use lockgate_core::port::{EventSink, RecordSink, Transport};
 use lockgate_core::{Clock, KeyHash};
 use lockgate_route::{Registry, Settings};
 
+use crate::ledger::Purse;
 use crate::snapshot::Snapshot;
 
 /// Hashes a virtual key as the store does.
@@ -26,8 +27,17 @@ pub struct State {
     pub events: Arc<dyn EventSink>,
     /// Takes finished records.
     pub records: Arc<dyn RecordSink>,
+    /// What may be spent; `None`: nobody counts.
+    pub purse: Option<Arc<Purse>>,
     /// Hashes virtual keys.
     pub hasher: KeyHasher,
+}
+
+impl State {
+    /// Whether there is any budget.
+    pub(crate) fn counts_money(&self) -> bool {
+        self.purse.as_ref().is_some_and(|purse| !purse.book().is_empty())
+    }
 }
 
 /// The engine of one worker thread: the shared state, and connections of its own.

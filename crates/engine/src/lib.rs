@@ -10,6 +10,7 @@ mod engine;
 mod explain;
 mod inbound;
 mod knowledge;
+pub mod ledger;
 pub mod record;
 mod relay;
 mod reply;

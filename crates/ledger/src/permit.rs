@@ -60,6 +60,13 @@ impl Permit {
         }
     }
 
+    /// The same for this attempt of the request. Of two permits with the same number the journal keeps one charge.
+    #[must_use]
+    pub const fn numbered(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
     pub(crate) fn seat(&mut self, seat: Seat, amount: Money) {
         self.accounts.push(seat.account);
         self.held.push(Held { rule: seat.rule, amount, counted_only: seat.counted_only });

@@ -230,6 +230,7 @@ mod tests {
                 clock: clock.clone(),
                 events: events.clone(),
                 records: records.clone(),
+                purse: None,
                 hasher: Box::new(builder::hash),
             });
             let lists = settings.config.catalog;

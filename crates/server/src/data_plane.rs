@@ -38,6 +38,9 @@ impl Door {
     pub(crate) async fn answer(&self, request: Request<Incoming>, pulse: &Arc<Pulse>) -> Response<Outgoing> {
         let under_way = UnderWay::begin(&self.house.drain, pulse);
         let http1 = request.version() < http::Version::HTTP_2;
+        if http1 && length(&request) > self.house.limits.header {
+            return too_long(under_way);
+        }
         let mut response = match operation(request.method(), request.uri(), request.headers()) {
             Some(Operation::Realtime) => Box::pin(self.talk(request, under_way)).await,
             Some(operation) => self.data(operation, request, under_way).await,
@@ -190,6 +193,23 @@ impl Door {
             }
         }
     }
+}
+
+/// The length of a request's head, in bytes.
+fn length<B>(request: &Request<B>) -> usize {
+    /// Colon, space and the end of the line; also, about, what a request line has beside its path.
+    const AROUND: usize = 4;
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + AROUND);
+    path + 4 * AROUND + fields.sum::<usize>()
+}
+
+/// The answer to a head that is too long. What is behind it was not looked at, so the connection ends.
+fn too_long(under_way: UnderWay) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::reply(ReplyBody::whole(Bytes::new()), under_way));
+    *response.status_mut() = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// An error as the client's dialect words it, or the provider's own answer untouched.

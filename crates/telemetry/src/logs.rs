@@ -60,6 +60,32 @@ impl Log {
                     line.text("provider", provider).text("credential", credential).text("kind", kind.code())
                 });
             }
+            // A target that is passed over is in the request's record.
+            Event::BudgetSpent { .. } | Event::BudgetRefused { .. } => {}
+            Event::LedgerFailed { detail } => {
+                self.say(Level::Error, "ledger_failed", |line| line.text("detail", detail));
+            }
+            Event::LedgerRecovered => self.say(Level::Info, "ledger_recovered", |line| line),
+            Event::BudgetCrossed { budget, value, percent, spent, limit } => {
+                self.say(Level::Warn, "budget_crossed", |line| {
+                    line.text("budget", budget)
+                        .maybe("value", Some(value).filter(|value| !value.is_empty()))
+                        .number("percent", u64::from(percent))
+                        .text("spent", &spent.to_string())
+                        .text("limit", &limit.to_string())
+                });
+            }
+            Event::HoldExceeded { provider, model, held, charged } => {
+                self.say(Level::Warn, "hold_exceeded", |line| {
+                    line.text("provider", provider)
+                        .text("model", model)
+                        .text("held", &held.to_string())
+                        .text("charged", &charged.to_string())
+                });
+            }
+            Event::NodeGivenUp { epoch } => {
+                self.say(Level::Warn, "node_given_up", |line| line.number("epoch", epoch.unsigned_abs()));
+            }
             Event::ConfigReloaded { version } => {
                 self.say(Level::Info, "config_reloaded", |line| line.number("version", version));
             }

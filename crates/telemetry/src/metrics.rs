@@ -1,6 +1,6 @@
 //! Events turned into Prometheus metrics.
 
-use lockgate_core::Event;
+use lockgate_core::{Event, Money};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use crate::book::Book;
 use crate::series::Targets;
 
+type Budgets = Family<[(&'static str, String); 1], Gauge<f64, std::sync::atomic::AtomicU64>>;
 type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 
 /// Every metric there is.
@@ -28,6 +29,14 @@ pub(crate) struct Metrics {
     record_writes: Histogram,
     store_failures: Counter,
     credential_rests: Family<[(&'static str, String); 2], Counter>,
+    ledger_failures: Counter,
+    ledger_up: Gauge,
+    budget_spent: Budgets,
+    budget_limit: Budgets,
+    budget_crossings: Family<[(&'static str, String); 2], Counter>,
+    budget_refusals: Family<[(&'static str, String); 1], Counter>,
+    holds_exceeded: Family<[(&'static str, String); 2], Counter>,
+    nodes_given_up: Counter,
     config_reloads: Labelled<Counter>,
     config_version: Gauge,
     certificate_reloads: Labelled<Counter>,
@@ -98,6 +107,32 @@ impl Metrics {
             Event::CredentialRests { provider, kind, .. } => {
                 let labels = [("provider", (*provider).to_owned()), ("kind", kind.code().to_owned())];
                 self.credential_rests.get_or_create(&labels).inc();
+            }
+            Event::LedgerFailed { .. } => {
+                self.ledger_failures.inc();
+                self.ledger_up.set(0);
+            }
+            Event::LedgerRecovered => {
+                self.ledger_up.set(1);
+            }
+            Event::BudgetSpent { budget, spent, limit } => {
+                let labels = [("budget", (*budget).to_owned())];
+                self.budget_spent.get_or_create(&labels).set(dollars(*spent));
+                self.budget_limit.get_or_create(&labels).set(dollars(*limit));
+            }
+            Event::BudgetCrossed { budget, percent, .. } => {
+                let labels = [("budget", (*budget).to_owned()), ("percent", percent.to_string())];
+                self.budget_crossings.get_or_create(&labels).inc();
+            }
+            Event::BudgetRefused { budget } => {
+                self.budget_refusals.get_or_create(&[("budget", (*budget).to_owned())]).inc();
+            }
+            Event::HoldExceeded { provider, model, .. } => {
+                let labels = [("provider", (*provider).to_owned()), ("model", (*model).to_owned())];
+                self.holds_exceeded.get_or_create(&labels).inc();
+            }
+            Event::NodeGivenUp { .. } => {
+                self.nodes_given_up.inc();
             }
             Event::ConfigReloaded { version } => {
                 self.config_reloads.get_or_create(&ACCEPTED).inc();
@@ -189,6 +224,55 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             "How often one of several credentials for a provider was refused and is not shown for a while",
             Family::default(),
         ),
+        ledger_failures: book.enter(
+            "lockgate_ledger_failures",
+            &[],
+            "Times that the ledger's store did not answer; requests go on with what they have leased",
+            Counter::default(),
+        ),
+        ledger_up: book.enter(
+            "lockgate_ledger_up",
+            &[],
+            "Whether the ledger's store answered when it was asked last",
+            Gauge::default(),
+        ),
+        budget_spent: book.enter(
+            "lockgate_budget_spent_dollars",
+            &["budget"],
+            "What was spent of a budget in its window, what is uncertain included: the number that enforcement goes by. \
+             Budgets with an account for each value of a dimension have none here",
+            Family::default(),
+        ),
+        budget_limit: book.enter(
+            "lockgate_budget_limit_dollars",
+            &["budget"],
+            "The limit of a budget, increases included",
+            Family::default(),
+        ),
+        budget_crossings: book.enter(
+            "lockgate_budget_crossings",
+            &["budget", "percent"],
+            "Thresholds that spending reached, in per cent of the limit; 0 is the soft limit",
+            Family::default(),
+        ),
+        budget_refusals: book.enter(
+            "lockgate_budget_refusals",
+            &["budget"],
+            "Targets that were not called for want of money, by the budget that had too little",
+            Family::default(),
+        ),
+        holds_exceeded: book.enter(
+            "lockgate_holds_exceeded",
+            &["provider", "model"],
+            "Attempts that cost more than they were held to at most; they are booked in full",
+            Family::default(),
+        ),
+        nodes_given_up: book.enter(
+            "lockgate_nodes_given_up",
+            &[],
+            "Nodes that gave no sign of life: what they had leased is uncertain",
+            Counter::default(),
+        ),
         config_reloads: book.enter(
             "lockgate_config_reloads",
             &["result"],
@@ -242,10 +326,16 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
     );
     started.set(started_ms as f64 / 1e3);
     // Series that alerts ask for exist from the start, at zero.
+    metrics.ledger_up.set(1);
     for result in [&ACCEPTED, &REJECTED] {
         drop(metrics.config_reloads.get_or_create(result));
     }
     metrics
+}
+
+/// Gauges are numbers with a point; the exact amount is in the store and in the admin endpoints.
+fn dollars(amount: Money) -> f64 {
+    amount.nanos() as f64 / 1e9
 }
 
 fn signed(count: u64) -> i64 {

@@ -20,7 +20,7 @@ use lockgate_core::{Error, Quirks, RequestId, Usage};
 
 use crate::neutral::{Reply, Request};
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{Ceiling, Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,10 @@ impl Dialect for Messages {
 
     fn client_headers(&self) -> &'static [&'static str] {
         &["anthropic-version", "anthropic-beta"]
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::ANTHROPIC
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

@@ -22,7 +22,9 @@ use lockgate_core::{Error, Quirks, RequestId, Usage};
 
 use crate::neutral::{Reply, Request};
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Framing, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{
+    Ceiling, Decoder, Dialect, Encoder, Framing, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling,
+};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,10 @@ impl Dialect for BedrockConverse {
 
     fn framing(&self) -> Framing {
         Framing::AwsEventStream
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::CONVERSE
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

@@ -19,7 +19,7 @@ use lockgate_core::{Error, Quirks, RequestId, Usage};
 
 use crate::neutral::{Reply, Request};
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{Ceiling, Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,10 @@ impl Dialect for CohereChat {
 
     fn path(&self, _: &str, _: bool) -> Cow<'static, str> {
         Cow::Borrowed("/chat")
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::COHERE
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

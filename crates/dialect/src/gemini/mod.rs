@@ -23,7 +23,7 @@ use lockgate_core::{Error, Quirks, RequestId, Usage};
 
 use crate::neutral::{Reply, Request};
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{Ceiling, Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,10 @@ impl Dialect for Gemini {
             model,
             if stream { "streamGenerateContent?alt=sse" } else { "generateContent" },
         ))
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::GEMINI
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

@@ -25,7 +25,7 @@ use lockgate_core::{Error, Quirks, RequestId, Usage};
 
 use crate::neutral::{Reply, Request};
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{Ceiling, Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,10 @@ impl Dialect for OpenAiChat {
 
     fn path(&self, _: &str, _: bool) -> Cow<'static, str> {
         Cow::Borrowed("/chat/completions")
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::CHAT
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

@@ -17,7 +17,7 @@ use crate::neutral::{Reply, Request};
 use crate::openai_chat;
 use crate::openai_chat::stream::ChatMeter;
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{Ceiling, Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,10 @@ impl Dialect for OpenAiCompletions {
 
     fn path(&self, _: &str, _: bool) -> Cow<'static, str> {
         Cow::Borrowed("/completions")
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::COMPLETIONS
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

@@ -22,7 +22,7 @@ use lockgate_core::{Error, Quirks, RequestId, Usage};
 use crate::neutral::{Reply, Request};
 use crate::openai_chat;
 use crate::seal::Origin;
-use crate::{Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn};
+use crate::{Ceiling, Decoder, Dialect, Encoder, Hub, Losses, Meter, Named, Prepared, Target, Turn, ceiling};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,10 @@ impl Dialect for OpenAiResponses {
 
     fn path(&self, _: &str, _: bool) -> Cow<'static, str> {
         Cow::Borrowed("/responses")
+    }
+
+    fn ceiling(&self) -> &'static Ceiling {
+        &ceiling::RESPONSES
     }
 
     fn hub(&self) -> Option<&'static dyn Hub> {

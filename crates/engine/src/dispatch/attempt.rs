@@ -70,6 +70,8 @@ async fn land(
 ) -> Result<Landed, Failed> {
     let unsent = |error| Failed { status: None, error };
     let endpoint = tried.endpoint;
+    let limited = tried.limit.map(|tokens| ask.limited(tokens)).transpose().map_err(unsent)?;
+    let ask = limited.as_ref().unwrap_or(ask);
     let upstream = &endpoint.upstream;
     let (turn, model) = (&ask.turn, &*endpoint.target.model);
     let speech = upstream.speech(ask.dialect.name(), model).ok_or_else(|| unsent(unserved(endpoint)))?;

@@ -59,6 +59,15 @@ pub(super) async fn race<'a>(
         return Ok((first, at, ended));
     };
     let beside = ticket.attempt(second.endpoint, second.credential, second.role);
+    let second = match ticket.hold(beside, second.endpoint, ask).await {
+        Ok(limit) => Try { limit, ..second },
+        Err(error) => {
+            ticket.attempted(beside, None, Some(&error));
+            let ended = one.await;
+            tempo.took(begun.elapsed());
+            return Ok((first, at, ended));
+        }
+    };
     let mut two = std::pin::pin!(attempt(engine, ask, &second, &budget));
     let (ended, is_first) = tokio::select! {
         biased;

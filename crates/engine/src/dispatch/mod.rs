@@ -61,6 +61,14 @@ pub(crate) async fn dispatch(
     loop {
         let tried = tries.next(state).await?;
         let at = ticket.attempt(tried.endpoint, tried.credential, tried.role);
+        // Reserve: nothing is sent that an account cannot pay for.
+        let tried = match ticket.hold(at, tried.endpoint, ask).await {
+            Ok(limit) => Try { limit, ..tried },
+            Err(error) => {
+                tries.failed(state, ticket, at, &tried, Failed { status: None, error })?;
+                continue;
+            }
+        };
         let (tried, at, outcome) = match hedge::delay(&tried, ask) {
             None => (tried, at, attempt::attempt(engine, ask, &tried, &budget).await),
             // Rare, and as large as two attempts: in a box, the usual call stays small.

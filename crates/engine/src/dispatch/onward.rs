@@ -138,7 +138,15 @@ impl Seam {
             }
             let credential = shown(&endpoint, &state);
             let at = ticket.attempt(&endpoint, credential, Role::Continuation);
-            match self.call(&endpoint, credential, said, ticket).await {
+            let held = {
+                let ask = self.ask();
+                ticket.hold(at, &endpoint, &ask).await
+            };
+            let called = match held {
+                Ok(limit) => self.call(&endpoint, (credential, limit), said, ticket).await,
+                Err(error) => Err(Failed { status: None, error }),
+            };
+            match called {
                 Ok((status, mut onward)) => {
                     onward.at = at;
                     ticket.attempted(at, Some(status), None);
@@ -158,18 +166,15 @@ impl Seam {
     async fn call(
         &self,
         endpoint: &Arc<Endpoint>,
-        credential: Option<usize>,
+        (credential, limit): (Option<usize>, Option<u64>),
         said: &Transcript,
         ticket: &Ticket,
     ) -> Result<(u16, Onward), Failed> {
         let unsent = |error| Failed { status: None, error };
         let underway = Underway::at(endpoint);
-        let ask = Ask {
-            dialect: self.dialect,
-            turn: Arc::clone(&self.turn),
-            headers: &self.headers,
-            losses: self.losses.clone(),
-            strict: self.strict,
+        let ask = match limit {
+            Some(tokens) => self.ask().limited(tokens).map_err(unsent)?,
+            None => self.ask(),
         };
         let (upstream, model) = (&endpoint.upstream, &*endpoint.target.model);
         let speech = upstream.speech(ask.dialect.name(), model).ok_or_else(|| unsent(unserved(endpoint)))?;
@@ -232,6 +237,10 @@ impl Seam {
         let before = ticket.spent_so_far().unwrap_or_default();
         let joint = Joint::new(said, before, exact);
         Ok((status.as_u16(), Onward { endpoint: underway, at: 0, inflow, inlet, joint, first, losses }))
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask::of(self.dialect, Arc::clone(&self.turn), self.losses.clone(), &self.headers, self.strict)
     }
 
     /// What went into a call that goes on with this, should the provider not say.

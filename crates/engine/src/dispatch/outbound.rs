@@ -2,7 +2,7 @@
 //! not.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
@@ -16,6 +16,7 @@ use lockgate_route::RouteSettings;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::handover;
+use crate::ledger::Bound;
 use crate::relay::{Inlet, Transcode, Transcript};
 
 /// What a client asked for, and how.
@@ -28,6 +29,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) losses: Losses,
     /// The client wants an error where something cannot be carried.
     pub(crate) strict: bool,
+    /// What bears on its cost, once somebody wants to know.
+    bound: OnceLock<Bound>,
 }
 
 /// A request ready for a target.
@@ -62,7 +65,44 @@ impl<'a> Ask<'a> {
         losses: Losses,
         headers: &'a HeaderMap,
     ) -> Result<Self, Error> {
-        Ok(Self { dialect, turn: Arc::new(turn), headers, losses, strict: strict(headers)? })
+        Ok(Self::of(dialect, Arc::new(turn), losses, headers, strict(headers)?))
+    }
+
+    /// The same of a turn that is shared.
+    pub(super) const fn of(
+        dialect: &'static dyn Dialect,
+        turn: Arc<Turn>,
+        losses: Losses,
+        headers: &'a HeaderMap,
+        strict: bool,
+    ) -> Self {
+        Self { dialect, turn, headers, losses, strict, bound: OnceLock::new() }
+    }
+
+    /// What bears on its cost.
+    pub(crate) fn bound(&self) -> &Bound {
+        self.bound.get_or_init(|| {
+            let payload = &self.turn.payload;
+            Bound::of(payload, self.dialect.ceiling().read(payload))
+        })
+    }
+
+    /// The same with answers of at most so many tokens, as that is what a budget can pay for: told as a loss.
+    ///
+    /// # Errors
+    /// `BudgetExceeded` when the request cannot be told so.
+    pub(super) fn limited(&self, tokens: u64) -> Result<Self, Error> {
+        let ceiling = self.dialect.ceiling();
+        let turn = ceiling.lower(&self.turn, tokens).ok_or_else(|| {
+            Error::gateway(
+                Kind::BudgetExceeded,
+                "A budget does not cover the longest answer to this request.",
+            )
+            .retry(Retry::Elsewhere)
+        })?;
+        let mut losses = self.losses.clone();
+        losses.lose(ceiling.name(), "a budget pays for no longer answer");
+        Ok(Self::of(self.dialect, Arc::new(turn), losses, self.headers, self.strict))
     }
 }
 

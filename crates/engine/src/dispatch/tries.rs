@@ -42,7 +42,9 @@ pub(crate) struct Try<'a> {
     /// The place of the credential that is shown, where there are several.
     pub(crate) credential: Option<usize>,
     pub(crate) role: Role,
-    place: usize,
+    /// The most output tokens of one answer, where a budget makes it less than the request says.
+    pub(crate) limit: Option<u64>,
+    pub(super) place: usize,
 }
 
 /// A target that is to come.
@@ -61,7 +63,7 @@ struct Next<'a> {
 impl<'a> Try<'a> {
     /// A target outside of any plan.
     pub(super) const fn alone(endpoint: &'a Arc<Endpoint>, settings: &'a RouteSettings) -> Self {
-        Self { endpoint, settings, credential: None, role: Role::Usual, place: 0 }
+        Self { endpoint, settings, credential: None, role: Role::Usual, limit: None, place: 0 }
     }
 }
 
@@ -157,7 +159,7 @@ impl<'a> Tries<'a> {
             self.refused.clear();
         }
         let credential = credential.or_else(|| shown(endpoint, state));
-        Try { endpoint, settings: self.plan.settings(place), credential, role, place }
+        Try { endpoint, settings: self.plan.settings(place), credential, role, limit: None, place }
     }
 
     /// The attempt at a target failed; it stands at this place in the record.

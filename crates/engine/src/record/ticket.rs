@@ -13,9 +13,13 @@ use lockgate_dialect::operation::Counts;
 use lockgate_dialect::{Losses, Turn};
 use lockgate_route::Endpoint;
 
+use crate::dispatch::Ask;
 use crate::engine::State;
 use crate::inbound::Inbound;
+use crate::ledger::{self, Bound, Claim, Held, Short};
+use crate::record::charges::{Charges, Cost, Open, may_be_billed};
 use crate::record::price;
+use crate::relay::{input_estimate, tokens};
 
 /// A request's record, handed over when the request ends: by [`Ticket::finish`], by [`Ticket::fail`], or by dropping
 /// it, which means that the client left.
@@ -31,7 +35,23 @@ pub struct Ticket {
     spent: Option<(Usage, Option<Money>)>,
     /// The sessions that remember what served this request.
     sessions: Vec<u64>,
+    /// What attempts hold of budgets.
+    charges: Charges,
+    /// What the attempt that answers has cost so far, and whether that is estimated.
+    own: Option<(Option<Money>, bool)>,
+    /// Budgets that have sent the request elsewhere.
+    downgraded: Vec<Arc<str>>,
+    /// The route that it goes on by, as a budget is used up.
+    downgrade: Option<Arc<str>>,
     record: Option<Box<Record>>,
+}
+
+/// What something that is no chat turn can be worth before it is done.
+pub(crate) enum Worth {
+    /// A text of this length in bytes, and no answer that costs.
+    Text(u64),
+    /// What the request counts, where that has a price. What it costs beyond is known when it is done.
+    Counts(Counts),
 }
 
 /// Status in the log of a request whose client left before it was answered (nginx's convention).
@@ -82,6 +102,10 @@ impl Ticket {
             tier: Tier::Standard,
             spent: None,
             sessions: Vec::new(),
+            charges: Charges::default(),
+            own: None,
+            downgraded: Vec::new(),
+            downgrade: None,
             record: Some(Box::new(record)),
         }
     }
@@ -146,6 +170,116 @@ impl Ticket {
         record.attempts.len() - 1
     }
 
+    /// Holds what the attempt at this place can cost at most; how many output tokens it may have, where that is less than the
+    /// request says.
+    ///
+    /// # Errors
+    /// `BudgetExceeded` when a budget cannot pay for it; another target may be cheaper.
+    pub(crate) async fn hold(
+        &mut self,
+        at: usize,
+        endpoint: &Endpoint,
+        ask: &Ask<'_>,
+    ) -> Result<Option<u64>, Error> {
+        if !self.state.counts_money() {
+            return Ok(None);
+        }
+        // Rare enough to be made apart, so that a request without budgets stays small.
+        let held = {
+            let Some(claim) = self.claim(at) else { return Ok(None) };
+            Box::pin(ledger::reserve(&self.state, &claim, endpoint, ask.bound())).await
+        };
+        self.has(at, endpoint, held, input_estimate(&ask.turn))
+    }
+
+    /// The same for what is no chat turn.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) async fn hold_for(
+        &mut self,
+        at: usize,
+        endpoint: &Endpoint,
+        worth: &Worth,
+    ) -> Result<(), Error> {
+        if !self.state.counts_money() {
+            return Ok(());
+        }
+        let model = (&*endpoint.upstream.catalog, &*endpoint.target.model);
+        let held = {
+            let Some(claim) = self.claim(at) else { return Ok(()) };
+            match worth {
+                Worth::Text(bytes) => {
+                    let bound = Bound::of_bytes(*bytes);
+                    Box::pin(ledger::reserve(&self.state, &claim, endpoint, &bound)).await
+                }
+                Worth::Counts(counts) => {
+                    let at_ms = self.state.clock.wall_ms();
+                    let price = price::counted(&self.prices, model, None, counts, self.tier, at_ms);
+                    Box::pin(ledger::token(&self.state, &claim, &endpoint.target, price)).await
+                }
+            }
+        };
+        let input = if let Worth::Text(bytes) = worth { tokens(*bytes) } else { 0 };
+        self.has(at, endpoint, held, input).map(drop)
+    }
+
+    fn claim(&self, at: usize) -> Option<Claim<'_>> {
+        let record = self.record.as_ref()?;
+        Some(Claim {
+            request: record.id,
+            attempt: u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1),
+            key: &record.key,
+            attribution: &record.attribution,
+            asked: &record.asked,
+            prices: &self.prices,
+            tier: self.tier,
+            downgraded: &self.downgraded,
+        })
+    }
+
+    fn has(
+        &mut self,
+        at: usize,
+        endpoint: &Endpoint,
+        held: Result<Option<Held>, Short>,
+        input: u64,
+    ) -> Result<Option<u64>, Error> {
+        match held {
+            Ok(None) => Ok(None),
+            Ok(Some(held)) => {
+                let (cut, limit) = (held.if_cut(input), held.limit);
+                let catalog = Arc::clone(&endpoint.upstream.catalog);
+                self.charges.open(Open { at, permit: held.permit, limit, cut, catalog });
+                Ok(limit)
+            }
+            Err(Short { error, downgrade }) => {
+                if let Some((budget, route)) = downgrade.filter(|_| self.downgrade.is_none()) {
+                    self.downgraded.push(budget);
+                    self.downgrade = Some(route);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The route that the request goes on by, if a budget that is used up names one.
+    pub(crate) const fn downgrade(&mut self) -> Option<Arc<str>> {
+        self.downgrade.take()
+    }
+
+    /// How many output tokens the answer may have, where a budget made that less than the request says.
+    pub(crate) fn output_limit(&self) -> Option<u64> {
+        self.charges.limit()
+    }
+
+    /// Charges a hold.
+    fn settle(&self, open: Open, amount: Option<Money>, estimated: bool) {
+        let target = self.record.as_ref().and_then(|record| Some(&record.attempts.get(open.at)?.target));
+        let target = target.map_or(("", ""), |target| (&*target.provider, &*target.model));
+        open.settle(&self.state, &Cost { amount, estimated, price: self.prices.version(), target });
+    }
+
     /// The attempt at this place is the one that answers, although others began after it.
     pub(crate) fn answers(&mut self, at: usize, endpoint: &Endpoint) {
         self.catalog = Arc::clone(&endpoint.upstream.catalog);
@@ -159,8 +293,15 @@ impl Ticket {
     /// The attempt at this place consumed this much and is not the one that ends the answer: it broke off, or was given up.
     pub(crate) fn spent(&mut self, at: usize, endpoint: &Endpoint, usage: Usage) {
         let cost = self.price((&*endpoint.upstream.catalog, &*endpoint.target.model), &usage);
-        let before = self.spent.take();
-        let sum = before.map_or((usage, cost), |(sum, paid)| {
+        if let Some(open) = self.charges.take(at) {
+            self.settle(open, cost, !usage.reported());
+        }
+        self.add(at, usage, cost);
+    }
+
+    /// Adds what an attempt consumed that is not the one that ends the answer.
+    fn add(&mut self, at: usize, usage: Usage, cost: Option<Money>) {
+        let sum = self.spent.take().map_or((usage, cost), |(sum, paid)| {
             let paid = paid.zip(cost).and_then(|(paid, cost)| paid.checked_add(cost));
             (sum.plus(&usage), paid)
         });
@@ -171,6 +312,17 @@ impl Ticket {
             }
             (record.usage, record.cost) = (Some(sum.0), sum.1);
         });
+    }
+
+    /// The attempt at this place was cut off before it said what it consumed: what it is held to have is counted.
+    fn cut(&mut self, at: usize) {
+        let Some(open) = self.charges.take(at) else { return };
+        let target = self.record.as_ref().and_then(|record| Some(record.attempts.get(at)?.target.clone()));
+        let Some(target) = target else { return open.release() };
+        let usage = open.cut;
+        let cost = self.price((&*open.catalog, &*target.model), &usage);
+        self.settle(open, cost, true);
+        self.add(at, usage, cost);
     }
 
     /// The attempt at this place had begun to answer and broke off.
@@ -194,6 +346,13 @@ impl Ticket {
 
     /// The attempt at this place ended. One that had answered and broke off later is told again.
     pub fn attempted(&mut self, at: usize, status: Option<u16>, error: Option<&Error>) {
+        if let Some(error) = error {
+            if may_be_billed(status, error) {
+                self.cut(at);
+            } else if let Some(open) = self.charges.take(at) {
+                open.release();
+            }
+        }
         let now = self.elapsed_us();
         self.edit(|record| {
             let Some(attempt) = record.attempts.get_mut(at) else { return };
@@ -229,6 +388,7 @@ impl Ticket {
         let Some(record) = &self.record else { return };
         let own = usage.zip(record.target.as_ref());
         let cost = own.and_then(|(usage, target)| self.price((&*self.catalog, &*target.model), &usage));
+        self.own = usage.map(|usage| (cost, !usage.reported()));
         let spent = self.spent;
         self.edit(|record| match (spent, usage) {
             // Others had a share in it: each attempt says its own, and the request the sum.
@@ -267,7 +427,13 @@ impl Ticket {
         if let Some(target) = &record.target {
             let model = (&*self.catalog, &*target.model);
             let at_ms = self.state.clock.wall_ms();
-            record.cost = price::counted(&self.prices, model, usage, counts, self.tier, at_ms);
+            let cost = price::counted(&self.prices, model, usage, counts, self.tier, at_ms);
+            self.own = Some((cost, usage.is_some_and(|usage| !usage.reported())));
+            record.cost = cost;
+            if let Some((before, paid)) = self.spent {
+                record.usage = Some(usage.map_or(before, |usage| before.plus(&usage)));
+                record.cost = paid.zip(cost).and_then(|(paid, cost)| paid.checked_add(cost));
+            }
         }
     }
 
@@ -304,6 +470,7 @@ impl Ticket {
 
     fn close(&mut self, outcome: Outcome, error: Option<&Error>) {
         let took_us = self.elapsed_us();
+        self.pay();
         let Some(mut record) = self.record.take() else { return };
         if let (Outcome::Ok, Some(target)) = (outcome, &record.target) {
             let cached = record.usage.as_ref().and_then(cached);
@@ -321,6 +488,33 @@ impl Ticket {
         });
         self.state.events.emit(&Event::RequestFinished(&record));
         self.state.records.offer(record);
+    }
+
+    /// Charges what is still held: the attempt that answered by what it cost, one that was under way by what it is held to have.
+    fn pay(&mut self) {
+        if self.charges.is_empty() {
+            return;
+        }
+        self.learn();
+        while let Some(open) = self.charges.pop() {
+            match self.own.take() {
+                Some((cost, estimated)) => self.settle(open, cost, estimated),
+                None => {
+                    let at = open.at;
+                    self.charges.open(open);
+                    self.cut(at);
+                }
+            }
+        }
+    }
+
+    /// Learns how long answers are.
+    fn learn(&self) {
+        let Some(record) = &self.record else { return };
+        let reported = record.usage.filter(Usage::reported);
+        if let (Some(purse), Some(usage), Some(target)) = (&self.state.purse, reported, &record.target) {
+            purse.expectations().learn(&record.asked, &target.model, usage.output_total());
+        }
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut Record)) {

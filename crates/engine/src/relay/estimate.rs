@@ -17,6 +17,11 @@ pub(crate) fn usage_estimate(input: u64, content_bytes: u64) -> Usage {
     Usage { input, output: tokens(content_bytes), source: Source::Estimated, ..Usage::default() }
 }
 
+/// Usage of an attempt that nobody heard the end of.
+pub(crate) fn usage_of(input: u64, output: u64) -> Usage {
+    Usage { input, output, source: Source::Estimated, ..Usage::default() }
+}
+
 /// Tokens of a text, from its length.
 pub(crate) const fn tokens(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)

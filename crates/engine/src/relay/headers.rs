@@ -55,6 +55,9 @@ pub(crate) fn for_client(
     {
         headers.insert("x-lockgate-cost-usd", value);
     }
+    if let Some(tokens) = ticket.output_limit() {
+        headers.insert("x-lockgate-output-limit", HeaderValue::from(tokens));
+    }
     headers.insert("x-lockgate-attempts", HeaderValue::from(ticket.attempts()));
     headers.insert("x-lockgate-overhead-us", HeaderValue::from(ticket.overhead_us()));
     headers

@@ -19,7 +19,7 @@ use crate::reply::{Reply, ReplyBody};
 
 use align::Diverged;
 pub(crate) use course::Course;
-pub(crate) use estimate::{input_estimate, tokens, usage_estimate};
+pub(crate) use estimate::{input_estimate, tokens, usage_estimate, usage_of};
 pub(crate) use headers::{for_client, strip};
 pub(crate) use joint::Joint;
 pub(crate) use stream::Begun;

@@ -26,7 +26,7 @@ use crate::Snapshot;
 use crate::admit::attribute;
 use crate::dispatch::{Budget, bad, collect, refusal, timely};
 use crate::engine::Engine;
-use crate::record::Ticket;
+use crate::record::{Ticket, Worth};
 use crate::relay::{input_estimate, usage_estimate};
 
 /// What a request is, as far as that is known: then its answer's usage is read.
@@ -107,6 +107,11 @@ pub(super) async fn walk(
     };
 
     let at = ticket.attempt(&endpoint, None, Role::Usual);
+    let worth = Worth::Counts(Counts::default());
+    ticket
+        .hold_for(at, &endpoint, &worth)
+        .await
+        .inspect_err(|error| ticket.attempted(at, None, Some(error)))?;
     let answer =
         engine.transport.call(call).await.inspect_err(|error| ticket.attempted(at, None, Some(error)))?;
     let status = answer.status;

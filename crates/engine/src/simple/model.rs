@@ -22,7 +22,7 @@ use crate::dispatch::{
     Budget, Failed, Tries, Try, bad, collect, filled, healthy, native, refusal, strict, timely, within,
 };
 use crate::engine::Engine;
-use crate::record::Ticket;
+use crate::record::{Ticket, Worth};
 use crate::route::{self, Seen};
 
 /// Why an attempt failed, and what it consumed all the same.
@@ -79,6 +79,12 @@ pub(super) async fn walk(
             return Ok(estimate::answer(&asked, &endpoint.target.model));
         }
         let at = ticket.attempt(endpoint, tried.credential, tried.role);
+        if !operation.counts_tokens()
+            && let Err(error) = ticket.hold_for(at, endpoint, &worth(&asked)).await
+        {
+            tries.failed(&engine.state, ticket, at, &tried, Failed { status: None, error })?;
+            continue;
+        }
         match attempt(engine, &asked, &tried, &budget, headers, strict).await {
             Ok(mut arrived) => {
                 ticket.attempted(at, Some(arrived.status.as_u16()), None);
@@ -182,6 +188,19 @@ async fn attempt(
     let estimate = answered.estimate;
     let cargo = Cargo::Whole { body: answered.body, usage: answered.usage, counts: answered.counts };
     Ok(Arrived { status, headers, losses, estimate, cargo })
+}
+
+/// What it can be worth: only of what is read and not answered in words the most is known.
+fn worth(asked: &Asked) -> Worth {
+    match asked.operation {
+        Operation::Embeddings
+        | Operation::GeminiEmbed
+        | Operation::GeminiBatchEmbed
+        | Operation::Moderations => {
+            Worth::Text(asked.payload().map_or(asked.prompt_bytes, |payload| payload.bytes().len() as u64))
+        }
+        _ => Worth::Counts(asked.counts),
+    }
 }
 
 /// How an answer is heard that passes as it comes; `None` where it is read whole.

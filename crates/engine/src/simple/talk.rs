@@ -23,7 +23,7 @@ use crate::admit::{attribute, identify, limits};
 use crate::chat::unknown;
 use crate::dispatch::{Budget, Failed, Tries, Try, bad, filled, healthy, refusal};
 use crate::engine::Engine;
-use crate::record::Ticket;
+use crate::record::{Ticket, Worth};
 use crate::relay::for_client;
 
 /// A request for a conversation.
@@ -124,6 +124,10 @@ async fn walk(
     loop {
         let tried = tries.next(&engine.state).await?;
         let at = ticket.attempt(tried.endpoint, tried.credential, tried.role);
+        if let Err(error) = ticket.hold_for(at, tried.endpoint, &Worth::Counts(Counts::default())).await {
+            tries.failed(&engine.state, ticket, at, &tried, Failed { status: None, error })?;
+            continue;
+        }
         match attempt(engine, hail, query, &tried, &budget).await {
             Ok(agreed) => {
                 ticket.attempted(at, Some(101), None);

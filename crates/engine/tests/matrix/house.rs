@@ -102,6 +102,7 @@ impl House {
             clock: Arc::new(HandClock::new()),
             events: Arc::new(KeptEvents::default()),
             records: records.clone(),
+            purse: None,
             hasher: Box::new(builder::hash),
         };
         let engine = Engine { state: Arc::new(state), transport: Arc::new(InProcess { providers }) };

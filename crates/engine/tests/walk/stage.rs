@@ -90,6 +90,7 @@ impl Set {
             clock: clock.clone(),
             events: events.clone(),
             records: records.clone(),
+            purse: None,
             hasher: Box::new(builder::hash),
         };
         let engine = Engine { state: Arc::new(state), transport: script.clone() };

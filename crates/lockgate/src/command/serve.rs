@@ -9,6 +9,7 @@ use lockgate_core::port::{EventSink, KeyStore, RecordSink, RecordStore, Transpor
 use lockgate_core::{Clock, Error, Event, Key, Kind, Secret};
 use lockgate_demo::Demo;
 use lockgate_engine::State;
+use lockgate_engine::ledger::{Clerk, Keeper, Pace, Purse};
 use lockgate_engine::record::{Queue, Writer};
 use lockgate_ledger::LedgerStore;
 use lockgate_provider::HttpTransport;
@@ -58,6 +59,7 @@ struct Running {
     drain: Arc<Drain>,
     doors: Doors,
     writer: Writer,
+    keeper: Keeper,
     reloader: Reloader,
     url: String,
     admin_token: Secret,
@@ -117,6 +119,18 @@ impl Running {
             retention,
         )?;
 
+        let purse = Purse::new();
+        let ledger: Arc<dyn LedgerStore> = store.clone();
+        let clerk = Clerk::new(
+            Arc::clone(&purse),
+            Arc::clone(&ledger),
+            Arc::clone(&events),
+            Arc::clone(&clock),
+            node_name(),
+            Pace::default(),
+        );
+        let keeper = Keeper::spawn(&purse, clerk)?;
+
         let sink: Arc<dyn RecordSink> = queue;
         let state = Arc::new(State {
             snapshot: Arc::new(snapshot).into(),
@@ -125,6 +139,7 @@ impl Running {
             clock,
             events,
             records: sink,
+            purse: Some(Arc::clone(&purse)),
             hasher: Box::new(move |key| hasher.hash(key)),
         });
         let token_is_new = config.server.admin_token.is_none();
@@ -134,7 +149,6 @@ impl Running {
         };
         let drain = Arc::new(Drain::default());
         let scheme = if certificates.is_some() { "https" } else { "http" };
-        let ledger: Arc<dyn LedgerStore> = store.clone();
         let keys: Arc<dyn KeyStore> = store;
         let house = |address| {
             Arc::new(House {
@@ -188,6 +202,7 @@ impl Running {
             drain,
             doors,
             writer,
+            keeper,
             reloader,
             url,
             admin_token,
@@ -271,10 +286,17 @@ impl Running {
         };
         // The last requests hand their records over as they end; then the writer has them all.
         self.doors.join();
+        self.keeper.close();
         self.writer.close();
         self.state.events.emit(&Event::Stopped { cut_off });
         Ok(())
     }
+}
+
+/// What the ledger calls this process: where it runs, and which one there.
+fn node_name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}:{}", std::process::id())
 }
 
 struct Stop {
