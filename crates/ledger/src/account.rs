@@ -23,6 +23,8 @@ pub struct Account {
     pub(crate) number: u64,
     free: AtomicI64,
     held: AtomicI64,
+    /// The most that was held at once since the last exchange.
+    peak: AtomicI64,
     unbooked: AtomicI64,
     /// What requests wait for.
     wanted: AtomicI64,
@@ -74,6 +76,7 @@ impl Account {
             number,
             free: zero(),
             held: zero(),
+            peak: zero(),
             unbooked: zero(),
             wanted: zero(),
             answered: AtomicU64::new(0),
@@ -143,7 +146,7 @@ impl Account {
             (free >= amount).then(|| free - amount)
         });
         if taken.is_ok() {
-            self.held.fetch_add(amount, Ordering::AcqRel);
+            self.hold(amount);
         }
         taken.is_ok()
     }
@@ -152,7 +155,15 @@ impl Account {
     pub(crate) fn take_anyway(&self, amount: i64) {
         if amount > 0 {
             self.free.fetch_sub(amount, Ordering::AcqRel);
-            self.held.fetch_add(amount, Ordering::AcqRel);
+            self.hold(amount);
+        }
+    }
+
+    fn hold(&self, amount: i64) {
+        let held = self.held.fetch_add(amount, Ordering::AcqRel).saturating_add(amount);
+        // Most holds raise no peak, and a look costs less than a write.
+        if held > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(held, Ordering::Relaxed);
         }
     }
 
@@ -205,9 +216,12 @@ impl Account {
         self.wanted.swap(0, Ordering::AcqRel)
     }
 
-    /// Smooths in what is held now and was booked since the last exchange: up at once, down by a quarter.
-    pub(crate) fn measure(&self, booked: i64) -> i64 {
-        let used = self.held.load(Ordering::Acquire).saturating_add(booked).max(0);
+    /// Smooths in what was held at once, booked and waited for since the last exchange: up at once, down by a quarter.
+    pub(crate) fn measure(&self, booked: i64, wanted: i64) -> i64 {
+        let peak = self.peak.swap(self.held.load(Ordering::Acquire), Ordering::AcqRel);
+        // Whoever waits needs what is free as well.
+        let waiting = if wanted > 0 { wanted.saturating_add(self.free().max(0)) } else { 0 };
+        let used = peak.saturating_add(booked).saturating_add(waiting).max(0);
         let before = self.demand.load(Ordering::Relaxed);
         let demand = used.max(before - before / 4 - 1).max(0);
         self.demand.store(demand, Ordering::Relaxed);

@@ -102,8 +102,10 @@ impl Teller {
         for account in &self.watched {
             let booked = booked.get(&account.number).copied().unwrap_or(0);
             let wanted = account.take_wanted();
-            let demand = account.measure(booked);
-            let back = account.withdraw(surplus(account, demand, closing));
+            let demand = account.measure(booked, wanted);
+            // What somebody waits for is not given back.
+            let back =
+                if wanted > 0 && !closing { 0 } else { account.withdraw(surplus(account, demand, closing)) };
             let free = account.free();
             let wish = if closing || back > 0 {
                 0

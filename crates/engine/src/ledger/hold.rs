@@ -37,7 +37,7 @@ pub(crate) struct Held {
     pub(crate) permit: Permit,
     /// The most output tokens of one answer, where that is less than the request says.
     pub(crate) limit: Option<u64>,
-    /// The output tokens that are likely.
+    /// The output tokens that are likely, within the limit.
     pub(crate) likely: u64,
 }
 
@@ -95,6 +95,7 @@ pub(crate) async fn reserve(
         let shortage = match purse.book().reserve(claim.request, seats.clone(), amount, &now) {
             Ok(permit) => {
                 let limit = (quote.ceiling < asked).then_some(quote.ceiling);
+                let likely = likely.min(quote.ceiling);
                 return Ok(Some(Held { permit: permit.numbered(claim.attempt), limit, likely }));
             }
             Err(shortage) => shortage,
@@ -219,7 +220,6 @@ impl Held {
     /// What an attempt consumed that was cut off before it answered, as far as anybody can know: what went in, and an answer of
     /// the length that nine of ten stay under.
     pub(crate) fn if_cut(&self, input: u64) -> Usage {
-        let output = self.limit.map_or(self.likely, |limit| limit.min(self.likely));
-        crate::relay::usage_of(input, output)
+        crate::relay::usage_of(input, self.likely)
     }
 }

@@ -116,7 +116,7 @@ impl Clerk {
     }
 
     /// Gives everything back and ends the node's life. Whether nothing was left behind.
-    pub fn close(mut self) -> bool {
+    pub fn close(&mut self) -> bool {
         let until = self.clock.now().plus(self.pace.closing);
         loop {
             let done = self.go(true);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod costs;
 #[cfg(test)]
 mod cuts;

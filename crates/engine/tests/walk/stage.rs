@@ -13,6 +13,7 @@ use lockgate_core::record::Target;
 use lockgate_core::{Clock, Error, Fault, Key, Kind, Record, RequestId, Upstream};
 use lockgate_dialect::Dialect;
 use lockgate_dialect::openai_chat::OpenAiChat;
+use lockgate_engine::ledger::Purse;
 use lockgate_engine::{Engine, Inbound, KeyTable, Reply, ReplyBody, Snapshot, State, chat};
 use lockgate_route::{Registry, Route, RouteSettings, Settings, Table};
 use lockgate_testkit::{HandClock, KeptEvents, KeptRecords, Script, builder};
@@ -38,6 +39,8 @@ pub(crate) struct Set {
     pub(crate) routes: Vec<Route>,
     pub(crate) keys: Vec<Key>,
     pub(crate) breakers: Settings,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) purse: Option<Arc<Purse>>,
 }
 
 /// What a client has in its hands at the end.
@@ -60,6 +63,8 @@ impl Set {
             routes: Vec::new(),
             keys: vec![builder::key(builder::KEY)],
             breakers: Settings::default(),
+            catalog: Arc::new(Catalog::empty()),
+            purse: None,
         }
     }
 
@@ -79,8 +84,7 @@ impl Set {
         let registry = Arc::new(Registry::default());
         let upstreams = self.upstreams.into_iter().map(Arc::new).collect();
         let table = Arc::new(Table::new(1, upstreams, self.routes, Arc::clone(&registry)));
-        let snapshot =
-            Snapshot { table, keys: Arc::new(KeyTable::new(self.keys)), catalog: Arc::new(Catalog::empty()) };
+        let snapshot = Snapshot { table, keys: Arc::new(KeyTable::new(self.keys)), catalog: self.catalog };
         let (clock, script) = (Arc::new(HandClock::new()), Script::new());
         let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
         let state = State {
@@ -90,7 +94,7 @@ impl Set {
             clock: clock.clone(),
             events: events.clone(),
             records: records.clone(),
-            purse: None,
+            purse: self.purse,
             hasher: Box::new(builder::hash),
         };
         let engine = Engine { state: Arc::new(state), transport: script.clone() };

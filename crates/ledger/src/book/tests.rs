@@ -168,10 +168,10 @@ fn attempts_that_are_billed_are_each_charged() {
     let mut permit = house.reserve(&whole(), 40).unwrap();
     permit.charge(charge(30));
     assert_eq!((permit.held(), permit.attempt()), (m(10), 2));
-    permit.grow(Amount::exactly(m(20)), &house.now()).unwrap_err();
+    permit.grow(Amount::exactly(m(25)), &house.now()).unwrap_err();
     // The store has more.
     drop(house.reserve(&whole(), 50).unwrap());
-    permit.grow(Amount::exactly(m(20)), &house.now()).unwrap();
+    permit.grow(Amount::exactly(m(25)), &house.now()).unwrap();
     permit.settle(charge(15));
     house.exchange(true);
     assert_eq!(house.settled("b"), 45);
@@ -384,4 +384,24 @@ proptest! {
         prop_assert_eq!((house.settled("a"), house.settled("b")), (spent, spent));
         prop_assert!(house.vault.leases().unwrap().is_empty());
     }
+}
+
+#[test]
+fn whoever_waits_gets_what_is_missing_though_little_was_used_before() {
+    let mut house = House::new(&[sample::budget("b", 1_000_000)]);
+    // Many holds, of which a tenth is used: what is free is more than was spent, and less than is held.
+    for _ in 0..50 {
+        let permit = house.reserve(&whole(), 1_000).unwrap();
+        permit.settle(charge(100));
+        house.exchange(false);
+    }
+    assert_eq!(house.settled("b"), 5_000);
+    // Without a word to the store.
+    let held = house.book.reserve(
+        RequestId::from_u128(99),
+        house.book.seats(&whole(), WALL, &[]),
+        Amount::exactly(m(1_000)),
+        &house.now(),
+    );
+    held.unwrap().release();
 }
