@@ -99,7 +99,8 @@ impl Running {
         let revision = store.revision().ok();
         let registry = Arc::new(Registry::default());
         let table = assemble::table(1, config, upstreams, &registry, &sources);
-        let snapshot = assemble::snapshot(table, assemble::keys(&*store, &own_keys)?, sources.catalog);
+        let keys = assemble::keys(&*store, &own_keys)?;
+        let snapshot = assemble::snapshot(table, keys, sources.catalog, assemble::attribution(config));
 
         let queue = Queue::new(usize::try_from(config.records.queue).unwrap_or(usize::MAX));
         let retention = match config.records.retention {
