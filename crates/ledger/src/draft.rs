@@ -135,7 +135,9 @@ impl Draft {
     fn read_selector(&self, keys: &[Key], wall_ms: u64, found: &mut Found) -> Selector {
         let mut patterns = Vec::new();
         for (name, values) in &self.selector {
-            let Some(dimension) = found.may(Some(name.as_str()), |text| dimension("selector", text)) else { continue };
+            let Some(dimension) = found.may(Some(name.as_str()), |text| dimension("selector", text)) else {
+                continue;
+            };
             if values.len() > MOST_VALUES {
                 found.add("selector", format!("{name} has more than {MOST_VALUES} values"));
             }
@@ -364,14 +366,22 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let budget = draft(r#"{"name":"all","limit":"1","window":"day"}"#).budget("bud_1", &[], 0).unwrap();
-        assert_eq!((budget.mode, budget.at_limit, budget.on_outage), (Mode::Strict, AtLimit::Block, OnOutage::Closed));
+        assert_eq!(
+            (budget.mode, budget.at_limit, budget.on_outage),
+            (Mode::Strict, AtLimit::Block, OnOutage::Closed)
+        );
         assert_eq!((budget.per, budget.soft), (None, None));
     }
 
     #[test]
     fn all_mistakes_come_at_once_and_none_twice() {
         let members = |json| -> Vec<_> {
-            draft(json).budget("bud_1", &[key()], 0).unwrap_err().iter().map(|mistake| mistake.member).collect()
+            draft(json)
+                .budget("bud_1", &[key()], 0)
+                .unwrap_err()
+                .iter()
+                .map(|mistake| mistake.member)
+                .collect()
         };
         assert_eq!(members("{}"), ["window", "name", "limit"]);
         assert_eq!(
@@ -379,7 +389,19 @@ mod tests {
                 r#"{"name":"bud_x","limit":"-1","window":"moon","selector":{"key":["chekout"],"who":["x"],"user":[]},
                 "per":"all","mode":"loose","at_limit":"stop","soft":"x","thresholds":[0],"on_outage":"x"}"#
             ),
-            ["window", "name", "selector", "selector", "per", "mode", "at_limit", "soft", "on_outage", "limit", "thresholds"]
+            [
+                "window",
+                "name",
+                "selector",
+                "selector",
+                "per",
+                "mode",
+                "at_limit",
+                "soft",
+                "on_outage",
+                "limit",
+                "thresholds"
+            ]
         );
     }
 
@@ -399,10 +421,21 @@ mod tests {
         assert_eq!((increase.from_ms, increase.until_ms), (1_790_000_000_000, 1_796_083_200_000));
         assert!(increase.id.starts_with("inc_") && increase.id != new_id("inc_"));
         let members = |json| -> Vec<_> {
-            draft(json).increase(&budget, "a", 1_790_000_000_000).unwrap_err().iter().map(|m| m.member).collect()
+            draft(json)
+                .increase(&budget, "a", 1_790_000_000_000)
+                .unwrap_err()
+                .iter()
+                .map(|m| m.member)
+                .collect()
         };
         assert_eq!(members("{}"), ["amount", "until", "reason"]);
-        assert_eq!(members(r#"{"amount":"0","until":"2001-01-01","reason":" "}"#), ["amount", "until", "reason"]);
-        assert_eq!(members(r#"{"amount":"1","from":"soon","until":"never","reason":"x"}"#), ["from", "until"]);
+        assert_eq!(
+            members(r#"{"amount":"0","until":"2001-01-01","reason":" "}"#),
+            ["amount", "until", "reason"]
+        );
+        assert_eq!(
+            members(r#"{"amount":"1","from":"soon","until":"never","reason":"x"}"#),
+            ["from", "until"]
+        );
     }
 }

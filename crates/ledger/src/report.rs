@@ -5,6 +5,7 @@ pub mod key;
 pub mod uncertain;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -43,7 +44,7 @@ pub struct BudgetReport {
     /// What nodes have leased beside it.
     pub leased: Dollars,
     /// How many accounts are open.
-    pub accounts: u64,
+    pub open_accounts: u64,
     /// The account that has used most of the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fullest: Option<AccountReport>,
@@ -209,7 +210,7 @@ pub fn budget(
         spent: Dollars(spent),
         uncertain: Dollars(uncertain),
         leased: Dollars(leased),
-        accounts,
+        open_accounts: accounts,
         fullest: fullest.map(|row| account(&row, span, limit, now_ms)),
         resets_at: span.resets_ms().map(Moment),
         increases: increases.map(|increase| IncreaseReport::new(increase, now_ms)).collect(),
@@ -237,10 +238,8 @@ pub fn accounts(
         rows.len() < most
     })?;
     let holders = Holders::read(store)?;
-    let report = |row: &AccountRow| AccountReport {
-        nodes: holders.of(&row.key),
-        ..account(row, span, limit, now_ms)
-    };
+    let report =
+        |row: &AccountRow| AccountReport { nodes: holders.of(&row.key), ..account(row, span, limit, now_ms) };
     Ok(rows.iter().map(report).collect())
 }
 
@@ -263,7 +262,8 @@ fn each_open(
     mut take: impl FnMut(AccountRow) -> bool,
 ) -> Result<(), Error> {
     let span = budget.window.span(now_ms);
-    let behind = |value: &str| AccountKey { budget: Arc::clone(&budget.id), value: value.into(), start: i64::MAX };
+    let behind =
+        |value: &str| AccountKey { budget: Arc::clone(&budget.id), value: value.into(), start: i64::MAX };
     let mut filter = AccountFilter {
         budget: Some(Arc::clone(&budget.id)),
         value: value.map(Arc::from),
@@ -392,16 +392,28 @@ impl EntryReport {
     }
 }
 
+impl fmt::Display for Dollars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = i64::try_from(self.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        fmt::Display::fmt(&at.unwrap_or(Timestamp::MAX), f)
+    }
+}
+
 impl Serialize for Dollars {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
+        to.collect_str(self)
     }
 }
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let at = i64::try_from(self.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        to.collect_str(&at.unwrap_or(Timestamp::MAX))
+        to.collect_str(self)
     }
 }
 

@@ -36,9 +36,7 @@ impl Window {
                     return Err(wrong("zone", "hours are those of UTC".to_owned()));
                 }
                 let minute = anchor.map_or(Some(0), |text| text.trim_start_matches(':').parse().ok());
-                Self::Hour {
-                    minute: minute.ok_or_else(|| anchored("the minute of the hour, such as :15"))?,
-                }
+                Self::Hour { minute: minute.ok_or_else(|| anchored("the minute of the hour, such as :15"))? }
             }
             "day" => {
                 let minute = anchor.map_or(Some(0), time);
@@ -75,7 +73,10 @@ impl Window {
             other => match other.strip_prefix("rolling:") {
                 Some(span) => nowhere(Self::Rolling {
                     hours: hours(span).ok_or_else(|| {
-                        wrong("window", "write hours or days behind \"rolling:\", such as rolling:24h".to_owned())
+                        wrong(
+                            "window",
+                            "write hours or days behind \"rolling:\", such as rolling:24h".to_owned(),
+                        )
                     })?,
                 })?,
                 None => return Err(wrong("window", format!("\"{other}\" is no window; write {WINDOWS}"))),
@@ -171,7 +172,9 @@ impl AtLimit {
             ("downgrade", Some(route)) => Ok(Self::Downgrade { route: Arc::from(route) }),
             ("throttle", Some(count)) => match count.parse() {
                 Ok(per_minute) => Ok(Self::Throttle { per_minute }),
-                Err(_) => Err(wrong("write requests a minute behind \"throttle:\", such as throttle:10".to_owned())),
+                Err(_) => {
+                    Err(wrong("write requests a minute behind \"throttle:\", such as throttle:10".to_owned()))
+                }
             },
             _ => Err(wrong(format!("\"{text}\" is not known; write {AT_LIMITS}"))),
         }
@@ -197,7 +200,10 @@ impl Mode {
         match text {
             "strict" => Ok(Self::Strict),
             "expected" => Ok(Self::Expected),
-            _ => Err(Mistake { member: "mode", text: format!("\"{text}\" is not known; write strict or expected") }),
+            _ => Err(Mistake {
+                member: "mode",
+                text: format!("\"{text}\" is not known; write strict or expected"),
+            }),
         }
     }
 
@@ -219,9 +225,10 @@ impl OnOutage {
         match text {
             "closed" => Ok(Self::Closed),
             "open" => Ok(Self::Open),
-            _ => {
-                Err(Mistake { member: "on_outage", text: format!("\"{text}\" is not known; write closed or open") })
-            }
+            _ => Err(Mistake {
+                member: "on_outage",
+                text: format!("\"{text}\" is not known; write closed or open"),
+            }),
         }
     }
 

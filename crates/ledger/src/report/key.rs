@@ -85,7 +85,12 @@ impl Seat<'_> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn by_store(&self, store: &dyn LedgerStore, budgets: &Budgets, now_ms: u64) -> Result<KeyBudget, Error> {
+    pub fn by_store(
+        &self,
+        store: &dyn LedgerStore,
+        budgets: &Budgets,
+        now_ms: u64,
+    ) -> Result<KeyBudget, Error> {
         let span = self.budget.window.span(now_ms);
         let rows = store.accounts(&AccountFilter {
             budget: Some(Arc::clone(&self.budget.id)),
@@ -95,7 +100,8 @@ impl Seat<'_> {
             now_ms,
             limit: 0,
         })?;
-        let spent = rows.iter().find(|row| row.key.start == span.start).map_or(Money::ZERO, |row| row.spent());
+        let spent =
+            rows.iter().find(|row| row.key.start == span.start).map_or(Money::ZERO, |row| row.spent());
         Ok(self.report(spent, self.budget.limit_at(&budgets.increases, now_ms), now_ms))
     }
 

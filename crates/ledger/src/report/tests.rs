@@ -28,7 +28,8 @@ fn daily(id: &str, per: Option<Dimension>) -> Budget {
 fn spend(store: &Mutex<Vault>, budget: &Budget, spent: &[(&str, i64)], leased: i64) -> Epoch {
     let epoch = store.open_node("n1", NOON).unwrap();
     let span = budget.window.span(NOON);
-    let key = |value: &str| AccountKey { budget: Arc::clone(&budget.id), value: value.into(), start: span.start };
+    let key =
+        |value: &str| AccountKey { budget: Arc::clone(&budget.id), value: value.into(), start: span.start };
     let entries = spent.iter().zip(1..).map(|((value, amount), attempt)| Entry {
         request: RequestId::from_u128(7),
         attempt,
@@ -60,7 +61,7 @@ fn a_report_sums_what_is_open_and_shows_the_fullest() {
     spend(&store, &rule, &[("acme", 400), ("zoo", 100)], 50);
     let budgets = store.budgets().unwrap();
     let report = budget(&store, &budgets, &rule, NOON).unwrap();
-    assert_eq!((report.spent.0.nanos(), report.leased.0.nanos(), report.accounts), (500, 100, 2));
+    assert_eq!((report.spent.0.nanos(), report.leased.0.nanos(), report.open_accounts), (500, 100, 2));
     let fullest = report.fullest.unwrap();
     assert_eq!((&*fullest.value, fullest.percent, fullest.left.0.nanos()), ("acme", 40, 600));
     // 400 in twelve hours: the rest of 600 lasts for eighteen, and the day ends before.
@@ -74,7 +75,11 @@ fn a_report_sums_what_is_open_and_shows_the_fullest() {
     assert_eq!(values(&accounts(&store, &budgets, &rule, (None, None), 1, NOON).unwrap()), ["acme"]);
     let node = &list(None, None)[0].nodes[0];
     assert_eq!((&*node.name, node.amount.0.nanos(), node.uncertain, node.alive), ("n1", 50, false, true));
-    assert_eq!(budget(&store, &budgets, &rule, NOON + DAY).unwrap().spent, Dollars(Money::ZERO), "another day");
+    assert_eq!(
+        budget(&store, &budgets, &rule, NOON + DAY).unwrap().spent,
+        Dollars(Money::ZERO),
+        "another day"
+    );
 }
 
 #[test]
@@ -123,7 +128,10 @@ fn what_a_dead_node_left_is_resolved_once_and_by_the_right_name() {
         reconcile(&store, &budgets, "budget b", &draft, "admin", NOON)
     };
     let by_name = || Node::Name("n1".to_owned());
-    assert!(resolve(by_name(), Some("acme"), "0").unwrap_err().public().contains("nothing uncertain"), "it lives");
+    assert!(
+        resolve(by_name(), Some("acme"), "0").unwrap_err().public().contains("nothing uncertain"),
+        "it lives"
+    );
     store.close_node(epoch, NOON).unwrap();
     assert!(resolve(by_name(), None, "0").unwrap_err().public().contains("more than one"));
     let done = resolve(by_name(), Some("acme"), "0.00000002").unwrap();
@@ -160,11 +168,19 @@ fn a_key_sees_the_budgets_that_count_it() {
     let budgets = store.budgets().unwrap();
     let (key, whose) =
         (KeyId::from("key_1"), Attribution { customer: Some("acme".into()), ..Attribution::default() });
-    let seen: Vec<KeyBudget> =
-        seats(&budgets, &key, &whose).iter().map(|seat| seat.by_store(&store, &budgets, NOON).unwrap()).collect();
+    let seen: Vec<KeyBudget> = seats(&budgets, &key, &whose)
+        .iter()
+        .map(|seat| seat.by_store(&store, &budgets, NOON).unwrap())
+        .collect();
     let json = serde_json::to_value(&seen).unwrap();
     assert_eq!(seen.len(), 2, "{json}");
-    assert_eq!((&json[0]["value"], &json[0]["spent"], &json[0]["remaining"]), (&"acme".into(), &"0.0000014".into(), &"0.00".into()));
-    assert_eq!((&json[0]["at_limit"], &json[0]["resets_at"]), (&"alert".into(), &"2026-11-23T00:00:00Z".into()));
+    assert_eq!(
+        (&json[0]["value"], &json[0]["spent"], &json[0]["remaining"]),
+        (&"acme".into(), &"0.0000014".into(), &"0.00".into())
+    );
+    assert_eq!(
+        (&json[0]["at_limit"], &json[0]["resets_at"]),
+        (&"alert".into(), &"2026-11-23T00:00:00Z".into())
+    );
     assert_eq!((&json[1]["only"]["model"][0], &json[1]["spent"]), (&"gpt-5*".into(), &"0.00".into()));
 }

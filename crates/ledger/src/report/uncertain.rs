@@ -67,10 +67,12 @@ pub fn reconcile(
     by: &str,
     now_ms: u64,
 ) -> Result<Reconciled, Error> {
-    let budget = find(budgets, named).ok_or_else(|| Error::client(Kind::NotFound, format!("there is no budget \"{named}\"")))?;
+    let budget = find(budgets, named)
+        .ok_or_else(|| Error::client(Kind::NotFound, format!("there is no budget \"{named}\"")))?;
     let (node, spent, reason) = read(draft).map_err(|mistakes| wrong(&mistakes))?;
     let nodes = store.nodes()?;
-    let name_of = |lease: &LeaseRow| nodes.iter().find(|node| node.epoch == lease.epoch).map(|node| node.name.as_str());
+    let name_of =
+        |lease: &LeaseRow| nodes.iter().find(|node| node.epoch == lease.epoch).map(|node| node.name.as_str());
     let is_wanted = |lease: &&LeaseRow| {
         lease.account.budget == budget.id
             && lease.uncertain
@@ -88,9 +90,12 @@ pub fn reconcile(
         several => {
             let list: Vec<String> = several
                 .iter()
-                .map(|lease| format!("node {} of \"{}\": {} dollars", lease.epoch.0, lease.account.value, lease.amount))
+                .map(|lease| {
+                    format!("node {} of \"{}\": {} dollars", lease.epoch.0, lease.account.value, lease.amount)
+                })
                 .collect();
-            let text = format!("that is more than one; name the node's number and the value: {}", list.join("; "));
+            let text =
+                format!("that is more than one; name the node's number and the value: {}", list.join("; "));
             return Err(Error::client(Kind::InvalidRequest, text).param("value"));
         }
     };
