@@ -13,7 +13,7 @@ use lockgate_engine::record::{Queue, Writer};
 use lockgate_ledger::LedgerStore;
 use lockgate_provider::HttpTransport;
 use lockgate_route::{Registry, Settings as Breakers};
-use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, open};
+use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, NewKey, open};
 use lockgate_store::{new_key, new_key_id};
 use lockgate_telemetry::{Format, Level, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -141,6 +141,7 @@ impl Running {
             Arc::new(House {
                 state: Arc::clone(&state),
                 keys: Arc::clone(&keys),
+                new_key: Box::new(fresh_key),
                 ledger: Arc::clone(&ledger),
                 records: Arc::clone(&records),
                 admin_token: admin_token.clone(),
@@ -340,6 +341,12 @@ fn session_key(hasher: &lockgate_store::Hasher, clock: &dyn Clock) -> Result<(Se
         metadata: std::collections::BTreeMap::new(),
     };
     Ok((secret, key))
+}
+
+/// What a key that is made over the network is known by and opens with.
+fn fresh_key() -> Result<NewKey, Error> {
+    let (secret, hint) = new_key()?;
+    Ok(NewKey { id: new_key_id()?, secret, hint })
 }
 
 fn new_token() -> Result<Secret, Error> {
