@@ -1,10 +1,11 @@
 //! The grammar of lockgate.yaml: read with positions, compiled to meaning, all mistakes at once.
 //!
 //! [`load`] goes from text to [`Config`] in steps: `document` makes a tree with positions of the YAML, `env` puts in
-//! the variables, the declarations in `server`, `records`, `provider`, `credentials`, `route` and `model` read the tree, and what
+//! the variables, the declarations in `server`, `attribution`, `records`, `provider`, `credentials`, `route` and `model` read the tree, and what
 //! can only be judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
 //! reads files, the environment or the clock.
 
+mod attribution;
 mod case;
 mod context;
 mod credentials;
@@ -36,6 +37,7 @@ use crate::diagnostic::{Complaint, Findings};
 use crate::document::Value;
 use crate::setting::{Fields, Place, Section, Setting};
 
+pub use crate::attribution::{Aspect, Attribution};
 pub use crate::case::{Body, Case, CaseBreaker, CaseState, Exclusions, Expect, KindName, Pairs, States};
 pub use crate::credentials::{Credentials, Document, Keys};
 pub use crate::decimal::{Dollars, Factor, NotDecimal, Percent};
@@ -74,6 +76,8 @@ settings! {
         providers: Vec<Provider>;
         /// Names that clients can use as a model. A name cannot contain `/`.
         routes: Vec<Route>;
+        /// On whose behalf requests run: what clients may say of it, and what must be known.
+        attribution: Attribution;
         /// Who may use what, each under a name of yours.
         policies: Vec<Policy>;
         /// Requests and what is to become of them, each under a name of yours. `lockgate check` runs them.
@@ -181,6 +185,6 @@ macro_rules! with_defaults {
     )+ };
 }
 
-with_defaults!(Config Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
+with_defaults!(Config Attribution Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
 with_defaults!(Fallback RouteTimeouts StreamRules Require MaxPrice Audience Selection Expect CaseState);
 with_defaults!(Weigh Stickiness Exploration);

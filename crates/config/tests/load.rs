@@ -214,6 +214,18 @@ fn every_setting_is_read() {
 }
 
 #[test]
+fn a_session_can_only_be_required_of_who_may_say_it() {
+    assert_eq!(good("attribution: { required: [session, team] }").attribution.required.len(), 2);
+    let found = said("attribution: { from_client: [user], required: [session] }");
+    assert!(
+        found.contains("attribution.required") && found.contains("add session to from_client"),
+        "{found}"
+    );
+    let found = said("attribution: { from_client: [usr] }");
+    assert!(found.contains("user"), "{found}");
+}
+
+#[test]
 fn variables_are_values_never_structure() {
     assert_eq!(good("server: { workers: \"${WORKERS}\" }").server.workers, 3);
     assert_eq!(good("server: { workers: \"${NONE:-4}\" }").server.workers, 4);

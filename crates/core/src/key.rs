@@ -1,5 +1,9 @@
 //! Virtual keys: what an application shows to the gateway.
 
+mod rules;
+
+pub use rules::{Change, Draft, check_metadata, check_name, check_pattern, find, may_rotate};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -51,6 +55,19 @@ pub enum KeyState {
     Revoked,
 }
 
+/// A key as programs are shown it.
+#[derive(Debug, Serialize)]
+pub struct Shown<'a> {
+    /// What it opens with, the one time it is shown.
+    #[serde(rename = "key", skip_serializing_if = "Option::is_none")]
+    pub secret: Option<&'a str>,
+    /// What the store knows of it.
+    #[serde(flatten)]
+    pub key: &'a Key,
+    /// `active`, `expired` or `revoked`.
+    pub state: &'static str,
+}
+
 // === impl Key ===
 
 impl Key {
@@ -68,6 +85,24 @@ impl Key {
     /// Whether the key may use what is known by this name.
     pub fn may_use(&self, name: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, name))
+    }
+}
+
+impl KeyState {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl<'a> Shown<'a> {
+    /// A key without its secret, as it stands at `wall_ms`.
+    pub fn new(key: &'a Key, wall_ms: u64) -> Self {
+        Self { secret: None, key, state: key.state(wall_ms).word() }
     }
 }
 

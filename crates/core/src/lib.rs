@@ -20,7 +20,7 @@ pub mod segments;
 pub mod upstream;
 pub mod usage;
 
-pub use attribution::Attribution;
+pub use attribution::{Aspect, Attribution};
 pub use clock::{Clock, Tick};
 pub use decision::{Candidate, Decision, Exclusion, Matched, Standing};
 pub use error::{Error, Fault, Kind, Origin, Retry, Verbatim};

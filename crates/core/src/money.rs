@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::iter::Sum;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,10 @@ pub struct Bill {
     /// In 10⁻¹⁵ dollars (nano-dollars per million).
     exact: u128,
 }
+
+/// The text is no amount of dollars; completes a sentence that begins with what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotMoney(&'static str);
 
 const NANOS: i64 = 1_000_000_000;
 const TOKENS_PER_PRICE: u128 = 1_000_000;
@@ -72,6 +77,40 @@ impl fmt::Display for Money {
     }
 }
 
+/// Reads dollars, digit by digit: `12`, `0.0125`, `-3.50`, with at most nine decimals.
+impl FromStr for Money {
+    type Err = NotMoney;
+
+    fn from_str(text: &str) -> Result<Self, NotMoney> {
+        const PLACES: usize = 9;
+        let (below_zero, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, fraction) = rest.split_once('.').unwrap_or((rest, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) {
+            return Err(NotMoney("must be dollars such as 50 or 0.0125"));
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > PLACES {
+            return Err(NotMoney("must not be finer than nine decimals of a dollar"));
+        }
+        let sign = if below_zero { -1 } else { 1 };
+        let zeros = std::iter::repeat_n(b'0', PLACES - fraction.len());
+        let nanos =
+            whole.bytes().chain(fraction.bytes()).chain(zeros).try_fold(0_i64, |sum, digit| {
+                sum.checked_mul(10)?.checked_add(sign * i64::from(digit - b'0'))
+            });
+        nanos.map(Self).ok_or(NotMoney("must be less than 9.2 billion dollars"))
+    }
+}
+
+impl fmt::Display for NotMoney {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for NotMoney {}
+
 /// The sum of amounts; `None` when it cannot be represented.
 impl Sum<Money> for Option<Money> {
     fn sum<I: Iterator<Item = Money>>(mut iter: I) -> Self {
@@ -111,6 +150,20 @@ mod tests {
     }
 
     #[test]
+    fn dollars_are_read_exactly() {
+        for (text, nanos) in
+            [("50", 50_000_000_000), ("0.0125", 12_500_000), ("-3.50", -3_500_000_000), ("0.10", 100_000_000)]
+        {
+            assert_eq!(text.parse(), Ok(Money::from_nanos(nanos)), "{text}");
+        }
+        for text in
+            ["", "-", ".5", "5.", "1e3", "1,000", " 5", "$5", "0.0000000001", "9223372037", "--1", "+1"]
+        {
+            assert!(text.parse::<Money>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn rounds_a_bill_once() {
         // 37.5 nano-dollars a token: three single tokens cost 112.5, rounded once to 113; rounded each they were 114.
         let mut bill = Bill::default();
@@ -141,6 +194,12 @@ mod tests {
             let before = total(&rows);
             rows.reverse();
             prop_assert_eq!(before, total(&rows));
+        }
+
+        #[test]
+        fn what_is_shown_is_read_as_the_same(nanos: i64) {
+            let money = Money::from_nanos(nanos);
+            prop_assert_eq!(money.to_string().parse(), Ok(money));
         }
 
         #[test]

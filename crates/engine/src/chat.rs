@@ -64,7 +64,12 @@ async fn walk(
     ticket.asked(&turn);
 
     // Attribute: on whose behalf.
-    ticket.attribute(attribute::attribute(principal, &inbound.headers, Some(&turn.payload))?);
+    ticket.attribute(attribute::attribute(
+        &snapshot.attribution,
+        principal,
+        &inbound.headers,
+        Some(&turn.payload),
+    )?);
 
     // Admit: what the name stands for, and whether this key may use it.
     let resolution = snapshot.table.resolve(&turn.model).ok_or_else(|| unknown(&turn.model))?;

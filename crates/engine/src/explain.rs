@@ -9,14 +9,15 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use lockgate_core::{Attribution, Decision, Error, Kind, Payload, Principal, RequestId, Tick};
+use lockgate_core::{Aspect, Attribution, Decision, Error, Kind, Payload, Principal, RequestId, Tick};
 use lockgate_dialect::Dialect;
 use lockgate_route::{Moment, Plan, Settings, Table, Told};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
-use crate::admit::{attribute, identify, limits};
+use crate::admit::attribute::{self, Rules};
+use crate::admit::{identify, limits};
 use crate::chat::unknown;
 use crate::engine::State;
 use crate::reply::{Reply, ReplyBody};
@@ -32,8 +33,10 @@ pub struct Question<'a> {
     pub headers: &'a HeaderMap,
     /// Who asks.
     pub principal: &'a Principal,
-    /// On whose behalf; `None`: as headers and body say.
+    /// On whose behalf, but for what the key fixes; `None`: as headers and body say.
     pub attribution: Option<&'a Attribution>,
+    /// What must be said of it.
+    pub rules: &'a Rules,
     /// Now, on the monotonic clock.
     pub now: Tick,
     /// The time of day, in Unix milliseconds.
@@ -96,13 +99,14 @@ fn walk(
     question: &Question<'_>,
     verdict: &mut Verdict,
 ) -> Result<(), Error> {
-    let Question { dialect, headers, principal, now, wall_ms, seed, .. } = *question;
+    let Question { dialect, headers, principal, rules, now, wall_ms, seed, .. } = *question;
     let turn = dialect.peek(question.body.clone(), None)?;
     verdict.model = Arc::clone(&turn.model);
     let attribution = match question.attribution {
-        Some(attribution) => attribution.clone(),
-        None => attribute::attribute(principal, headers, Some(&turn.payload))?,
+        Some(attribution) => within(principal, attribute::fixed(principal), attribution, |_| true),
+        None => attribute::said(rules, principal, headers, Some(&turn.payload))?,
     };
+    rules.check(&attribution)?;
     let resolution = table.resolve(&turn.model).ok_or_else(|| unknown(&turn.model))?;
     verdict.decision = Some(Arc::clone(&resolution.decision));
     limits::may_use(principal, &turn.model, &resolution)?;
@@ -175,6 +179,7 @@ pub async fn explain(
         headers,
         principal: &principal,
         attribution: None,
+        rules: &snapshot.attribution,
         now,
         wall_ms,
         seed: 0,
@@ -187,8 +192,10 @@ pub async fn explain(
         })?;
         let body = Bytes::copy_from_slice(item.request.get().as_bytes());
         let payload = Payload::parse(body.clone()).ok();
-        let own = attribute::attribute(&principal, headers, payload.as_ref())?;
-        let attribution = within(&principal, own, &item.attribution);
+        let rules = &*snapshot.attribution;
+        let own = attribute::said(rules, &principal, headers, payload.as_ref())?;
+        let may_say = |aspect| rules.lets_client_say(aspect);
+        let attribution = within(&principal, own, &item.attribution, may_say);
         let question = Question {
             dialect,
             attribution: Some(&attribution),
@@ -222,20 +229,23 @@ fn malformed(text: &str) -> Error {
     Error::client(Kind::InvalidRequest, text.to_owned())
 }
 
-/// What is said, except where the key fixes something else.
-fn within(principal: &Principal, own: Attribution, said: &Attribution) -> Attribution {
-    let fixed = |name: &str| principal.key.metadata.contains_key(name);
-    let pick = |name: &str, said: &Option<Arc<str>>, own: Option<Arc<str>>| {
-        if fixed(name) { own } else { said.clone().or(own) }
-    };
-    let mut attribution = own.clone();
-    attribution.customer = pick("customer", &said.customer, own.customer);
-    attribution.project = pick("project", &said.project, own.project);
-    attribution.user = pick("user", &said.user, own.user);
-    attribution.feature = pick("feature", &said.feature, own.feature);
-    attribution.session = pick("session", &said.session, own.session);
-    if !said.tags.is_empty() {
-        attribution.tags.clone_from(&said.tags);
+/// What is said, except where the key fixes something else, or it is not for the client to say.
+fn within(
+    principal: &Principal,
+    own: Attribution,
+    said: &Attribution,
+    may_say: impl Fn(Aspect) -> bool,
+) -> Attribution {
+    let mut attribution = own;
+    for aspect in Aspect::ALL {
+        let fixed = aspect.can_be_fixed() && principal.key.metadata.contains_key(aspect.code());
+        if fixed || !may_say(*aspect) || !said.has(*aspect) {
+            continue;
+        }
+        match attribution.place(*aspect) {
+            Some(place) => *place = said.get(*aspect).cloned(),
+            None => attribution.tags.clone_from(&said.tags),
+        }
     }
     attribution
 }

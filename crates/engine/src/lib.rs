@@ -18,6 +18,7 @@ mod route;
 mod simple;
 mod snapshot;
 
+pub use admit::attribute::Rules as AttributionRules;
 pub use chat::chat;
 pub use engine::{Engine, KeyHasher, State};
 pub use explain::{Question, Verdict, decide, explain};

@@ -8,6 +8,8 @@ use lockgate_catalog::Catalog;
 use lockgate_core::{Key, KeyHash};
 use lockgate_route::Table;
 
+use crate::admit::attribute::Rules;
+
 /// One version of everything that requests are decided by.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -17,6 +19,8 @@ pub struct Snapshot {
     pub keys: Arc<KeyTable>,
     /// What is known of models, and what they cost.
     pub catalog: Arc<Catalog>,
+    /// What clients may say of whom a request is for, and what they must.
+    pub attribution: Arc<Rules>,
 }
 
 /// Virtual keys by their hash.

@@ -77,6 +77,19 @@ impl Trail {
     }
 }
 
+/// When `limit` will be reached, in Unix milliseconds, if spending goes on as it did on average since a window began and that is
+/// before `end_ms`; now if it is reached already.
+pub fn by_average((began_ms, now_ms): (u64, u64), spent: Money, limit: Money, end_ms: u64) -> Option<u64> {
+    let rest = i128::from(limit.nanos()) - i128::from(spent.nanos());
+    if rest <= 0 {
+        return Some(now_ms);
+    }
+    let took = i128::from(now_ms.checked_sub(began_ms)?);
+    let wait = (rest * took).checked_div(i128::from(spent.nanos())).filter(|wait| *wait >= 0)?;
+    let hit = now_ms.checked_add(u64::try_from(wait).ok()?)?;
+    (hit < end_ms).then_some(hit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +111,16 @@ mod tests {
         assert_eq!(trail.hits(Money::from_nanos(200), u64::MAX), Some(20 * MINUTE));
         assert_eq!(trail.hits(Money::from_nanos(200), 20 * MINUTE), None, "the window ends before");
         assert_eq!(trail.hits(Money::from_nanos(100), u64::MAX), Some(10 * MINUTE), "it is hit");
+    }
+
+    #[test]
+    fn the_average_of_a_window_says_when() {
+        let limit = Money::from_nanos(100);
+        let hits = |spent, end| by_average((1_000, 2_000), Money::from_nanos(spent), limit, end);
+        assert_eq!(hits(50, u64::MAX), Some(3_000));
+        assert_eq!(hits(50, 3_000), None, "the window ends before");
+        assert_eq!((hits(100, 9_000), hits(120, 9_000)), (Some(2_000), Some(2_000)), "it is hit");
+        assert_eq!(hits(0, u64::MAX), None, "nothing is spent");
     }
 
     #[test]

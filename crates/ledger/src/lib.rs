@@ -11,6 +11,7 @@
 pub mod account;
 pub mod book;
 pub mod budget;
+pub mod draft;
 pub mod expect;
 pub mod forecast;
 pub mod lease;
@@ -18,6 +19,7 @@ pub mod permit;
 pub mod port;
 pub mod quote;
 pub mod refusal;
+pub mod report;
 pub mod rows;
 #[doc(hidden)]
 pub mod sample;
@@ -25,6 +27,7 @@ pub mod subject;
 pub mod teller;
 pub mod vault;
 pub mod window;
+pub mod words;
 
 pub use account::Account;
 pub use book::{Book, Seat, Settings};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lockgate_core::{Attribution, KeyId};
 use serde::{Deserialize, Serialize};
 
 /// What spending can be told apart by.
@@ -92,6 +93,19 @@ impl<'a> Subject<'a> {
     /// A request of which nothing is known.
     pub const fn new() -> Self {
         Self { values: [None; DIMENSIONS.len()], tags: &[] }
+    }
+
+    /// A request under a key, on somebody's behalf; neither its route nor its target is known yet.
+    pub fn of(key: &'a KeyId, whose: &'a Attribution) -> Self {
+        Self::new()
+            .with(Dimension::Key, Some(key))
+            .with(Dimension::User, whose.user.as_deref())
+            .with(Dimension::Customer, whose.customer.as_deref())
+            .with(Dimension::Project, whose.project.as_deref())
+            .with(Dimension::Team, whose.team.as_deref())
+            .with(Dimension::Organisation, whose.organisation.as_deref())
+            .with(Dimension::Feature, whose.feature.as_deref())
+            .tagged(&whose.tags)
     }
 
     /// The same with a value. Tags go by [`Subject::tagged`].

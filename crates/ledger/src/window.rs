@@ -185,7 +185,7 @@ impl Window {
         }
     }
 
-    const fn place(&self) -> Option<&Place> {
+    pub(crate) const fn place(&self) -> Option<&Place> {
         match self {
             Self::Day(place)
             | Self::Week { place, .. }

@@ -11,8 +11,8 @@ use lockgate_catalog::benchmark::{Benchmarks, from_csv, from_json};
 use lockgate_config::Config;
 use lockgate_core::key::KeyState;
 use lockgate_core::port::KeyStore;
-use lockgate_core::{Clock, Error, Key, Tick, Upstream};
-use lockgate_engine::{House, KeyTable, Known, Snapshot};
+use lockgate_core::{Aspect, Clock, Error, Key, Tick, Upstream};
+use lockgate_engine::{AttributionRules, House, KeyTable, Known, Snapshot};
 use lockgate_route::{Registry, Table};
 
 use crate::catalogue;
@@ -153,6 +153,33 @@ pub(crate) fn active_keys(store: &dyn KeyStore, wall_ms: u64) -> Result<usize, E
 }
 
 /// The first snapshot, or the next.
-pub(crate) fn snapshot(table: Table, keys: KeyTable, catalog: Arc<Catalog>) -> Snapshot {
-    Snapshot { table: Arc::new(table), keys: Arc::new(keys), catalog }
+pub(crate) fn snapshot(
+    table: Table,
+    keys: KeyTable,
+    catalog: Arc<Catalog>,
+    attribution: Arc<AttributionRules>,
+) -> Snapshot {
+    Snapshot { table: Arc::new(table), keys: Arc::new(keys), catalog, attribution }
+}
+
+/// What clients may say of whom a request is for, and what they must.
+pub(crate) fn attribution(config: &Config) -> Arc<AttributionRules> {
+    // The words of the file are those of the core; a test holds them together.
+    let aspects = |said: &[lockgate_config::Aspect]| -> Vec<Aspect> {
+        said.iter().filter_map(|aspect| Aspect::from_code(aspect.as_str())).collect()
+    };
+    let said = &config.attribution;
+    Arc::new(AttributionRules::new(&aspects(&said.from_client), &aspects(&said.required)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_knows_every_aspect_and_its_default_is_the_usual() {
+        let words: Vec<&str> = lockgate_config::Aspect::ALL.iter().map(|aspect| aspect.as_str()).collect();
+        assert_eq!(words, Aspect::ALL.iter().map(|aspect| aspect.code()).collect::<Vec<_>>());
+        assert_eq!(*attribution(&Config::default()), AttributionRules::default());
+    }
 }

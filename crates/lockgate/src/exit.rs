@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lockgate_core::Error;
+use lockgate_core::{Error, Kind};
 
 /// Shown at the end of every help.
 pub(crate) const HELP: &str =
@@ -22,6 +22,11 @@ impl Failure {
     /// Something went wrong.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into() }
+    }
+
+    /// The arguments make no sense, which could only be seen when they were looked at together.
+    pub(crate) fn arguments(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into() }
     }
 
     /// The config has mistakes; they have been or are in the message.
@@ -54,10 +59,11 @@ impl Failure {
 /// A person at a terminal may read the private part as well.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(match error.private() {
+        let message = match error.private() {
             Some(detail) => format!("{} ({detail})", error.public()),
             None => error.public().to_owned(),
-        })
+        };
+        if error.kind() == Kind::NotFound { Self::not_found(message) } else { Self::new(message) }
     }
 }
 

@@ -126,6 +126,7 @@ impl Reloader {
                     table: Arc::new(table),
                     keys: Arc::clone(&now.keys),
                     catalog: sources.catalog,
+                    attribution: assemble::attribution(&config),
                 }));
                 self.state.events.emit(&Event::ConfigReloaded { version });
             }
@@ -141,6 +142,7 @@ impl Reloader {
                     table: Arc::clone(&now.table),
                     keys: Arc::new(keys),
                     catalog: Arc::clone(&now.catalog),
+                    attribution: Arc::clone(&now.attribution),
                 }));
                 self.revision = Some(revision);
             }
@@ -224,7 +226,7 @@ mod tests {
             let keys = assemble::keys(&*store, &own).unwrap();
             let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
             let state = Arc::new(State {
-                snapshot: Arc::new(assemble::snapshot(table, keys, sources.catalog)).into(),
+                snapshot: Arc::new(assemble::snapshot(table, keys, sources.catalog, Arc::default())).into(),
                 registry,
                 breakers: lockgate_route::Settings::default(),
                 clock: clock.clone(),

@@ -128,6 +128,7 @@ impl Trial {
             headers: &headers,
             principal: &principal,
             attribution: Some(&request.attribution),
+            rules: &assemble::attribution(&self.config),
             now: NOW,
             wall_ms: request.wall_ms,
             seed: request.seed,

@@ -128,9 +128,14 @@ impl<'a> Ask<'a> {
         self.key.metadata.get(name).map(String::as_str)
     }
 
-    /// The team, which the key says.
+    /// The team. Where nothing was attributed, what the key says.
     pub fn team(&self) -> Option<&'a str> {
-        self.metadata("team")
+        self.attribution.team.as_deref().or_else(|| self.metadata("team"))
+    }
+
+    /// The organisation, in the same way.
+    pub fn organisation(&self) -> Option<&'a str> {
+        self.attribution.organisation.as_deref().or_else(|| self.metadata("organisation"))
     }
 
     /// Estimated input tokens.

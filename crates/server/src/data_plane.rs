@@ -19,7 +19,7 @@ use crate::house::House;
 use crate::panics::caught;
 use crate::paths::{Form, Operation, operation};
 use crate::watch::Pulse;
-use crate::{admin, models, page, talk};
+use crate::{admin, key, models, page, talk};
 
 /// One worker's door.
 pub(crate) struct Door {
@@ -65,7 +65,7 @@ impl Door {
         let dialect: &'static dyn Dialect = match &operation {
             Operation::Chat(dialect, _) => *dialect,
             Operation::Models(form) => models::dialect(*form),
-            Operation::Realtime | Operation::Explain => &OpenAiChat,
+            Operation::Realtime | Operation::Explain | Operation::Key => &OpenAiChat,
             Operation::Simple(task) => task.words(&parts.headers),
         };
         key_from_query(&mut parts);
@@ -95,6 +95,7 @@ impl Door {
                 caught(Box::pin(explain(state, &parts.headers, id, &OpenAiChat, body))).await
             }
             Operation::Models(form) => caught(async { self.models(&parts.headers, form, id) }).await,
+            Operation::Key => caught(Box::pin(key::page(&self.house, &parts.headers, id))).await,
             // Answered before.
             Operation::Realtime => Ok(Err(talk::no_handshake())),
         };
@@ -243,7 +244,7 @@ fn key_from_query(parts: &mut http::request::Parts) {
     }
 }
 
-fn insert_id(headers: &mut HeaderMap, id: RequestId) {
+pub(crate) fn insert_id(headers: &mut HeaderMap, id: RequestId) {
     if let Ok(value) = HeaderValue::from_str(id.text().as_str()) {
         headers.insert("x-lockgate-request-id", value);
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate_core::Secret;
 use lockgate_core::port::{KeyStore, RecordStore};
+use lockgate_core::{Error, KeyId, Secret};
 use lockgate_engine::State;
 use lockgate_ledger::LedgerStore;
 
@@ -17,6 +17,8 @@ pub struct House {
     pub state: Arc<State>,
     /// Keys, for the admin endpoints.
     pub keys: Arc<dyn KeyStore>,
+    /// Makes what a new key is known by and opens with.
+    pub new_key: MakeKey,
     /// Budgets and what is spent of them, for the admin endpoints.
     pub ledger: Arc<dyn LedgerStore>,
     /// Records, for the admin endpoints and the start page.
@@ -37,6 +39,20 @@ pub struct House {
     pub url: String,
     /// Who is logged in on the pages.
     pub sessions: Sessions,
+}
+
+/// Makes what a new key is known by and opens with.
+pub type MakeKey = Box<dyn Fn() -> Result<NewKey, Error> + Send + Sync>;
+
+/// What a new key is known by, and opens with.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Its public name.
+    pub id: KeyId,
+    /// What it opens with.
+    pub secret: Secret,
+    /// Its last four characters.
+    pub hint: String,
 }
 
 /// Says why the process cannot serve, if it cannot.

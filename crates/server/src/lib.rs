@@ -8,6 +8,7 @@ mod body;
 mod data_plane;
 mod drain;
 mod house;
+mod key;
 mod listen;
 mod models;
 mod page;
@@ -19,6 +20,6 @@ mod watch;
 
 pub use admin::Sessions;
 pub use drain::Drain;
-pub use house::{House, Limits, MetricsAccess, Probe};
+pub use house::{House, Limits, MakeKey, MetricsAccess, NewKey, Probe};
 pub use listen::{Doors, open};
 pub use tls::{Certificates, TlsError};

@@ -16,6 +16,8 @@ pub(crate) enum Operation {
     Realtime,
     /// The decision of a request, without a call.
     Explain,
+    /// What the key that is shown may know of itself.
+    Key,
     /// Anything else.
     Simple(Task),
 }
@@ -56,6 +58,7 @@ const KEPT: [&str; 3] = ["/files", "/batches", "/messages/batches"];
 const EXPLAIN: &str = "/route/explain";
 const PASSTHROUGH: &str = "/passthrough/";
 const REALTIME: &str = "/realtime";
+const KEY: &str = "/key";
 
 /// What a request asks for; `None` when it is not one of the data plane.
 pub(crate) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Operation> {
@@ -83,6 +86,9 @@ pub(crate) fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Opti
     }
     if *method == Method::GET && rest == REALTIME {
         return Some(Operation::Realtime);
+    }
+    if version == "/v1" && *method == Method::GET && rest == KEY {
+        return Some(Operation::Key);
     }
     if *method == Method::GET {
         let form = match version {
@@ -161,6 +167,7 @@ mod tests {
             Operation::Models(form) => format!("{form:?}"),
             Operation::Realtime => "realtime".to_owned(),
             Operation::Explain => "explain".to_owned(),
+            Operation::Key => "key".to_owned(),
             Operation::Simple(task) => match &task {
                 Task::Model(_, Some(model)) => format!("{} {model}", task.name()),
                 Task::Model(_, None) => task.name().to_owned(),

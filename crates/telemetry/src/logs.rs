@@ -193,7 +193,9 @@ fn describe(line: Line, record: &Record) -> Line {
         // The decimals of money are exact, and a JSON number may have as many.
         line = line.number("cost_usd", cost);
     }
-    line.maybe("customer", whose.customer.as_deref())
+    line.maybe("organisation", whose.organisation.as_deref())
+        .maybe("team", whose.team.as_deref())
+        .maybe("customer", whose.customer.as_deref())
         .maybe("project", whose.project.as_deref())
         .maybe("user", whose.user.as_deref())
         .maybe("feature", whose.feature.as_deref())

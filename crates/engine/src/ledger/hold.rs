@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lockgate_catalog::{Catalog, Tier};
 use lockgate_core::record::Target;
-use lockgate_core::{Attribution, Error, Event, Kind, Money, RequestId, Retry, Usage};
+use lockgate_core::{Attribution, Error, Event, KeyId, Kind, Money, RequestId, Retry, Usage};
 use lockgate_ledger::book::{Amount, Seat};
 use lockgate_ledger::{AtLimit, Dimension, Permit, Quote, Shortage, Subject, Why};
 use lockgate_route::Endpoint;
@@ -22,7 +22,7 @@ pub(crate) struct Claim<'a> {
     pub(crate) request: RequestId,
     /// From 1; no two attempts of a request share one.
     pub(crate) attempt: u32,
-    pub(crate) key: &'a str,
+    pub(crate) key: &'a KeyId,
     pub(crate) attribution: &'a Attribution,
     /// The name that was asked for.
     pub(crate) asked: &'a str,
@@ -199,17 +199,10 @@ fn unpriced(state: &State, seat: &Seat, target: &Target) -> Short {
 impl Claim<'_> {
     /// The accounts that count an attempt at a target.
     fn seats(&self, purse: &Purse, target: &Target, wall_ms: u64) -> Vec<Seat> {
-        let Attribution { customer, project, user, feature, tags, .. } = self.attribution;
-        let subject = Subject::new()
-            .with(Dimension::Key, Some(self.key))
-            .with(Dimension::User, user.as_deref())
-            .with(Dimension::Customer, customer.as_deref())
-            .with(Dimension::Project, project.as_deref())
-            .with(Dimension::Feature, feature.as_deref())
+        let subject = Subject::of(self.key, self.attribution)
             .with(Dimension::Route, Some(self.asked))
             .with(Dimension::Model, Some(&target.model))
-            .with(Dimension::Provider, Some(&target.provider))
-            .tagged(tags);
+            .with(Dimension::Provider, Some(&target.provider));
         purse.book().seats(&subject, wall_ms, self.downgraded)
     }
 }

@@ -75,7 +75,7 @@ pub(super) async fn walk(
     // What it is decides the headers of the call and whether its answer can be metered.
     let known = Known::of(upstream, &errand.method, path, headers, &body);
     let payload = known.payload();
-    ticket.attribute(attribute::attribute(principal, headers, payload)?);
+    ticket.attribute(attribute::attribute(&snapshot.attribution, principal, headers, payload)?);
     let model = known.model().unwrap_or_else(|| ANY.into());
     ticket.names(&model, known.streams(), payload);
     let speech = known.speech(upstream).ok_or_else(|| nothing_spoken(upstream))?;

@@ -50,7 +50,7 @@ pub(super) async fn walk(
     ticket.names(&asked.model, asked.stream, asked.payload());
 
     // Attribute, admit, route: as for a chat turn.
-    ticket.attribute(attribute::attribute(principal, headers, asked.payload())?);
+    ticket.attribute(attribute::attribute(&snapshot.attribution, principal, headers, asked.payload())?);
     let resolution = snapshot.table.resolve(&asked.model).ok_or_else(|| unknown(&asked.model))?;
     limits::may_use(principal, &asked.model, &resolution)?;
     let seen = Seen {

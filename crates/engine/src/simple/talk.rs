@@ -114,7 +114,7 @@ async fn walk(
             .param("model")
     })?;
     ticket.names(&asked, true, None);
-    ticket.attribute(attribute::attribute(principal, &hail.headers, None)?);
+    ticket.attribute(attribute::attribute(&snapshot.attribution, principal, &hail.headers, None)?);
     let resolution = snapshot.table.resolve(&asked).ok_or_else(|| unknown(&asked))?;
     limits::may_use(principal, &asked, &resolution)?;
     let plan = Plan::ordered(&resolution, engine.state.clock.now(), &engine.state.breakers);

@@ -93,6 +93,7 @@ impl House {
             table: Arc::new(Table::new(1, upstreams, [route], Arc::clone(&registry))),
             keys: Arc::new(KeyTable::new([builder::key(builder::KEY)])),
             catalog: Arc::new(Catalog::empty().with(&overrides)),
+            attribution: Arc::default(),
         };
         let records = Arc::new(KeptRecords::default());
         let state = State {

@@ -189,12 +189,14 @@ async fn a_client_that_forbids_losses_gets_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_of_ten_budgets_blocks_by_itself() {
+async fn each_of_twelve_budgets_blocks_by_itself() {
     let by = [
         (Dimension::Key, "key_tests"),
         (Dimension::User, "u7"),
         (Dimension::Customer, "acme"),
         (Dimension::Project, "apollo"),
+        (Dimension::Team, "search"),
+        (Dimension::Organisation, "initech"),
         (Dimension::Feature, "mail"),
         (Dimension::Tag, "night"),
         (Dimension::Route, "a/gpt-4o-mini"),
@@ -210,7 +212,10 @@ async fn each_of_ten_budgets_blocks_by_itself() {
         let mut budgets: Vec<Budget> =
             by.iter().enumerate().map(|(at, one)| named(*one, limit(at))).collect();
         budgets.push(sample::budget("all", limit(by.len())));
-        let bank = one(&budgets);
+        let mut set = Set::of([provider("a")]);
+        let fixed = [("team", "search"), ("organisation", "initech")];
+        set.keys[0].metadata = fixed.map(|(name, value)| (name.into(), value.into())).into();
+        let bank = bank(set, &budgets);
         bank.stage.script.then("a", answer(10, 10));
         let headers = [
             ("x-lockgate-customer", "acme"),

@@ -412,6 +412,7 @@ fn stage_of(upstream: Upstream) -> Stage {
         table: Arc::clone(&before.table),
         keys: Arc::clone(&before.keys),
         catalog: Arc::clone(&CATALOG),
+        attribution: Arc::default(),
     }));
     stage
 }

@@ -62,6 +62,7 @@ pub(crate) fn with_prices(stage: Stage) -> Stage {
         table: Arc::clone(&before.table),
         keys: Arc::clone(&before.keys),
         catalog: Arc::new(Catalog::built_in()),
+        attribution: Arc::default(),
     }));
     stage
 }

@@ -49,6 +49,7 @@ fn version(number: u64, registry: &Arc<Registry>) -> Snapshot {
         table: Arc::new(Table::new(number, upstreams, routes, Arc::clone(registry))),
         keys: Arc::new(KeyTable::new([key])),
         catalog: Arc::new(Catalog::empty()),
+        attribution: Arc::default(),
     }
 }
 

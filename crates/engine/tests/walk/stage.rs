@@ -84,7 +84,12 @@ impl Set {
         let registry = Arc::new(Registry::default());
         let upstreams = self.upstreams.into_iter().map(Arc::new).collect();
         let table = Arc::new(Table::new(1, upstreams, self.routes, Arc::clone(&registry)));
-        let snapshot = Snapshot { table, keys: Arc::new(KeyTable::new(self.keys)), catalog: self.catalog };
+        let snapshot = Snapshot {
+            table,
+            keys: Arc::new(KeyTable::new(self.keys)),
+            catalog: self.catalog,
+            attribution: Arc::default(),
+        };
         let (clock, script) = (Arc::new(HandClock::new()), Script::new());
         let (records, events) = (Arc::new(KeptRecords::default()), Arc::new(KeptEvents::default()));
         let state = State {

@@ -4,7 +4,7 @@ mod make;
 mod show;
 
 use lockgate_core::Key;
-use lockgate_core::key::{KeyState, PREFIX};
+use lockgate_core::key::{self, KeyState, PREFIX, Shown};
 use lockgate_core::port::KeyStore;
 
 use self::make::{Create, Rotate};
@@ -71,7 +71,7 @@ fn run_list(context: &Context, args: &List) -> Outcome {
     let wanted: Vec<&Key> =
         keys.iter().filter(|key| args.all || key.state(now) != KeyState::Revoked).collect();
     if context.json {
-        let keys: Vec<_> = wanted.iter().map(|key| show::Shown::new(key, now)).collect();
+        let keys: Vec<_> = wanted.iter().map(|key| Shown::new(key, now)).collect();
         say_json(&serde_json::json!({ "keys": keys }));
     } else if wanted.is_empty() {
         say("There are no keys. Make one: lockgate keys create --name NAME");
@@ -92,7 +92,7 @@ fn run_revoke(context: &Context, args: &Revoke) -> Outcome {
         update(&*store, &key)?;
     }
     if context.json {
-        say_json(&show::Shown::new(&key, now));
+        say_json(&Shown::new(&key, now));
     } else if was_revoked {
         say(&format!("The key \"{}\" ({}) was revoked before.", printable(&key.name), key.id));
     } else {
@@ -118,19 +118,10 @@ fn find<'k>(keys: &'k [Key], named: &str, now: u64) -> Result<&'k Key, Failure> 
         ));
     }
     let in_use = |key: &&Key| key.state(now) != KeyState::Revoked;
-    let of_name = || keys.iter().filter(|key| *key.name == *named);
-    keys.iter()
-        .find(|key| *key.id == *named)
-        .or_else(|| of_name().find(in_use))
-        .or_else(|| of_name().next_back())
-        .ok_or_else(|| {
-            let known = keys.iter().filter(in_use).flat_map(|key| [&*key.name, &*key.id]);
-            Failure::not_found(format!(
-                "there is no key \"{}\"{}",
-                printable(named),
-                did_you_mean(named, known)
-            ))
-        })
+    key::find(keys, named, now).ok_or_else(|| {
+        let known = keys.iter().filter(in_use).flat_map(|key| [&*key.name, &*key.id]);
+        Failure::not_found(format!("there is no key \"{}\"{}", printable(named), did_you_mean(named, known)))
+    })
 }
 
 fn update(store: &dyn KeyStore, key: &Key) -> Outcome {

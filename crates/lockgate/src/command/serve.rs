@@ -14,7 +14,7 @@ use lockgate_engine::record::{Queue, Writer};
 use lockgate_ledger::LedgerStore;
 use lockgate_provider::HttpTransport;
 use lockgate_route::{Registry, Settings as Breakers};
-use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, open};
+use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, NewKey, open};
 use lockgate_store::{new_key, new_key_id};
 use lockgate_telemetry::{Format, Level, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -101,7 +101,8 @@ impl Running {
         let revision = store.revision().ok();
         let registry = Arc::new(Registry::default());
         let table = assemble::table(1, config, upstreams, &registry, &sources);
-        let snapshot = assemble::snapshot(table, assemble::keys(&*store, &own_keys)?, sources.catalog);
+        let keys = assemble::keys(&*store, &own_keys)?;
+        let snapshot = assemble::snapshot(table, keys, sources.catalog, assemble::attribution(config));
 
         let queue = Queue::new(usize::try_from(config.records.queue).unwrap_or(usize::MAX));
         let retention = match config.records.retention {
@@ -154,6 +155,7 @@ impl Running {
             Arc::new(House {
                 state: Arc::clone(&state),
                 keys: Arc::clone(&keys),
+                new_key: Box::new(fresh_key),
                 ledger: Arc::clone(&ledger),
                 records: Arc::clone(&records),
                 admin_token: admin_token.clone(),
@@ -361,6 +363,12 @@ fn session_key(hasher: &lockgate_store::Hasher, clock: &dyn Clock) -> Result<(Se
         metadata: std::collections::BTreeMap::new(),
     };
     Ok((secret, key))
+}
+
+/// What a key that is made over the network is known by and opens with.
+fn fresh_key() -> Result<NewKey, Error> {
+    let (secret, hint) = new_key()?;
+    Ok(NewKey { id: new_key_id()?, secret, hint })
 }
 
 fn new_token() -> Result<Secret, Error> {

@@ -1,10 +1,8 @@
 //! `lockgate catalog`, on the built-in list and on others, and what its page of the guide says of it.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use crate::{Place, Run, finish};
+use crate::{Place, Run};
 
 /// A list with one model that is free and two that are not.
 const LIST: &str = r#"{"format":1,"day":"2026-11-21"}
@@ -342,37 +340,11 @@ fn a_list_with_mistakes_is_never_written() {
 
 #[test]
 fn the_page_of_the_guide_runs_as_it_is_written() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/catalog.md");
-    let page = std::fs::read_to_string(path).unwrap();
     let place = Place::new();
     // What the page calls newer.jsonl, and its own list.
     place.write("newer.jsonl", LIST);
-    let (mut open, mut ran): (Option<(&str, String)>, usize) = (None, 0);
-    for line in page.lines() {
-        match (&mut open, line) {
-            (None, line) => open = line.strip_prefix("```").map(|kind| (kind, String::new())),
-            (Some((kind, text)), "```") => {
-                if *kind == "yaml" && text.starts_with("# lockgate.yaml") {
-                    place.write("lockgate.yaml", text);
-                } else if *kind == "sh" {
-                    let program = Path::new(env!("CARGO_BIN_EXE_lockgate"));
-                    let mut shell = std::process::Command::new("sh");
-                    shell.args(["-ec", text]).current_dir(place.0.path()).env_clear();
-                    let usual = std::env::var("PATH").unwrap();
-                    shell.env("PATH", format!("{}:{usual}", program.parent().unwrap().display()));
-                    shell.env("OPENAI_API_KEY", "sk-1").env("OPENAI_EU_API_KEY", "sk-2");
-                    let run = finish(&mut shell);
-                    assert_eq!(run.code, 0, "{text}\n{}\n{}", run.out, run.err);
-                    ran += 1;
-                }
-                open = None;
-            }
-            (Some((_, text)), line) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
-    }
+    let (page, ran) =
+        place.run_page("catalog.md", &[("OPENAI_API_KEY", "sk-1"), ("OPENAI_EU_API_KEY", "sk-2")]);
     assert_eq!(ran, 4, "blocks that ran");
     for counted in lockgate_config::Counted::ALL {
         assert!(page.contains(&format!("`{}`", counted.as_str())), "the page lacks {counted:?}");

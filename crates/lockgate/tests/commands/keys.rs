@@ -59,6 +59,38 @@ fn a_key_is_shown_once_and_lives_through_its_life() {
 }
 
 #[test]
+fn what_a_key_fixes_has_arguments_of_its_own() {
+    let place = Place::new();
+    let made = place.json(&[
+        "keys",
+        "create",
+        "--name",
+        "care",
+        "--organisation",
+        "north",
+        "--team",
+        "care",
+        "--project",
+        "bot",
+        "--customer",
+        "acme",
+        "--user",
+        "u1",
+        "--meta",
+        "ticket=1",
+    ]);
+    let fixed = serde_json::json!({
+        "organisation": "north", "team": "care", "project": "bot", "customer": "acme", "user": "u1", "ticket": "1",
+    });
+    assert_eq!(made["metadata"], fixed);
+    let twice = place.run(&["keys", "create", "--name", "x", "--team", "a", "--meta", "team=b"]);
+    assert_eq!(twice.code, 1);
+    assert!(twice.err.contains("team: given twice"), "{}", twice.err);
+    let long = place.run(&["keys", "create", "--name", "x", "--team", &"t".repeat(257)]);
+    assert!(long.code == 1 && long.err.contains("at most 256 bytes"), "{}", long.err);
+}
+
+#[test]
 fn a_key_made_for_people_stands_alone_on_the_first_line() {
     let place = Place::new();
     let run = place.run(&["keys", "create", "--name", "ci"]);

@@ -2,6 +2,7 @@
 //! sets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod budgets;
 mod catalog;
 mod check;
 mod demo_upstream;
@@ -10,6 +11,7 @@ mod keys;
 mod logs;
 mod routes;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -77,6 +79,88 @@ impl Place {
     }
 }
 
+/// Where the pages of the guide have their gateway.
+const USUAL: &str = "http://127.0.0.1:4100";
+/// The admin token of the pages.
+const TOKEN: &str = "pages-admin-token-0123456789";
+
+impl Place {
+    /// Runs the blocks of a page of the guide in their order: a `# lockgate.yaml` becomes the file, a `sh` block is executed.
+    /// Where one calls the gateway, there is one from then on, with a key in `LOCKGATE_KEY`; without `curl` such blocks are
+    /// skipped. The text of the page, and how many blocks ran or were skipped.
+    fn run_page(&self, page: &str, env: &[(&str, &str)]) -> (String, usize) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(page);
+        let page = std::fs::read_to_string(path).unwrap();
+        let mut gateway = None;
+        let (mut open, mut ran): (Option<(&str, String)>, usize) = (None, 0);
+        for line in page.lines() {
+            match (&mut open, line) {
+                (None, line) => open = line.strip_prefix("```").map(|kind| (kind, String::new())),
+                (Some((kind, text)), "```") => {
+                    if *kind == "yaml" && text.starts_with("# lockgate.yaml") {
+                        std::fs::write(self.0.path().join("lockgate.yaml"), &*text).unwrap();
+                    } else if *kind == "sh" {
+                        self.run_block(text, env, &mut gateway);
+                        ran += 1;
+                    }
+                    open = None;
+                }
+                (Some((_, text)), line) => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+        }
+        (page, ran)
+    }
+
+    fn run_block(&self, text: &str, env: &[(&str, &str)], gateway: &mut Option<Served>) {
+        let calls = text.contains(USUAL);
+        if calls && Command::new("curl").arg("--version").output().is_err() {
+            lockgate_testkit::skip("no curl: a block of a page was not run");
+            return;
+        }
+        if calls && gateway.is_none() {
+            *gateway = Some(Served::start(self, env));
+        }
+        let mut shell = Command::new("sh");
+        let program = Path::new(env!("CARGO_BIN_EXE_lockgate"));
+        let usual = std::env::var("PATH").unwrap();
+        shell.current_dir(self.0.path()).env_clear().envs(env.iter().copied());
+        shell.env("PATH", format!("{}:{usual}", program.parent().unwrap().display()));
+        shell.env("LOCKGATE_ADMIN_TOKEN", TOKEN);
+        let mut text = text.to_owned();
+        if let Some(gateway) = gateway {
+            shell.env("LOCKGATE_KEY", &gateway.key);
+            text = text.replace(USUAL, &gateway.url);
+        }
+        let run = finish(shell.args(["-ec", &text]));
+        assert_eq!(run.code, 0, "{text}\n{}\n{}", run.out, run.err);
+    }
+}
+
+/// A gateway that serves, with a key.
+struct Served {
+    url: String,
+    key: String,
+    _process: Started,
+}
+
+impl Served {
+    fn start(place: &Place, env: &[(&str, &str)]) -> Self {
+        let key = place.json(&["keys", "create", "--name", "pages"])["key"].as_str().unwrap().to_owned();
+        let mut command = place.command(&["serve", "--json"]);
+        command.envs(env.iter().copied()).env("LOCKGATE_ADMIN_TOKEN", TOKEN);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let out = child.stdout.take().unwrap();
+        let process = Started(child);
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        Self { url: said["url"].as_str().unwrap().to_owned(), key, _process: process }
+    }
+}
+
 fn finish(command: &mut Command) -> Run {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -106,6 +190,16 @@ fn every_command_has_help_with_an_example_and_takes_json() {
         &["keys", "list"],
         &["keys", "revoke"],
         &["keys", "rotate"],
+        &["budgets"],
+        &["budgets", "create"],
+        &["budgets", "list"],
+        &["budgets", "show"],
+        &["budgets", "set"],
+        &["budgets", "remove"],
+        &["budgets", "raise"],
+        &["budgets", "lower"],
+        &["budgets", "reconcile"],
+        &["budgets", "journal"],
         &["logs"],
         &["explain"],
         &["doctor"],
@@ -147,6 +241,12 @@ fn commands_that_look_make_nothing() {
         &["explain", &id],
         &["keys", "revoke", "ci"],
         &["keys", "rotate", "ci"],
+        &["budgets", "list"],
+        &["budgets", "show", "b"],
+        &["budgets", "set", "b", "--limit", "1"],
+        &["budgets", "remove", "b"],
+        &["budgets", "lower", "b"],
+        &["budgets", "journal", &id],
     ] {
         let run = place.run(args);
         assert_eq!(run.code, 4, "{args:?}");

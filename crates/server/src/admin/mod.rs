@@ -1,7 +1,9 @@
 //! The admin endpoints: closed unless authenticated.
 
 mod auth;
+mod budgets;
 pub(crate) mod endpoints;
+mod journal;
 mod keys;
 mod records;
 
@@ -13,7 +15,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, patch, post};
 use lockgate_core::Error;
 
 pub use auth::Sessions;
@@ -21,10 +23,22 @@ pub(crate) use auth::{COOKIE, is_authenticated, session};
 
 use crate::house::{House, MetricsAccess};
 
+/// Who acts by the admin token, for the records.
+const ADMIN: &str = "admin";
+
 /// The admin endpoints, health and metrics.
 pub(crate) fn router(house: &Arc<House>) -> Router {
     let admin = Router::new()
-        .route("/api/v1/keys", get(keys::list))
+        .route("/api/v1/keys", get(keys::list).post(keys::create))
+        .route("/api/v1/keys/{key}", patch(keys::change).delete(keys::revoke))
+        .route("/api/v1/keys/{key}/rotate", post(keys::rotate))
+        .route("/api/v1/budgets", get(budgets::list).post(budgets::create))
+        .route("/api/v1/budgets/{budget}", get(budgets::one).put(budgets::replace).delete(budgets::remove))
+        .route("/api/v1/budgets/{budget}/accounts", get(budgets::accounts))
+        .route("/api/v1/budgets/{budget}/increases", post(budgets::raise))
+        .route("/api/v1/budgets/{budget}/increases/{increase}", delete(budgets::lower))
+        .route("/api/v1/budgets/{budget}/reconcile", post(budgets::reconcile))
+        .route("/api/v1/journal/{request}", get(journal::of_request))
         .route("/api/v1/records", get(records::find))
         .route("/api/v1/records/{id}", get(records::one))
         .route("/api/v1/health/endpoints", get(endpoints::health))
@@ -71,6 +85,25 @@ fn problem(status: StatusCode, code: &str, message: &str) -> Response {
 
 fn failed(error: &Error) -> Response {
     problem(error.status(), error.kind().code(), error.public())
+}
+
+/// A refusal of what somebody sent, with all that is wrong with it: the member, and why.
+fn mistaken(mistakes: impl IntoIterator<Item = (&'static str, String)>) -> Response {
+    let (mut lines, mut list) = (Vec::new(), Vec::new());
+    for (member, text) in mistakes {
+        lines.push(format!("{member}: {text}"));
+        list.push(serde_json::json!({ "member": member, "message": text }));
+    }
+    let error =
+        serde_json::json!({ "code": "invalid_request", "message": lines.join("; "), "mistakes": list });
+    (StatusCode::BAD_REQUEST, axum::Json(serde_json::json!({ "error": error }))).into_response()
+}
+
+/// Reads the JSON that somebody sent.
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    serde_json::from_slice(body).map_err(|wrong| {
+        problem(StatusCode::BAD_REQUEST, "invalid_request", &format!("The body cannot be taken: {wrong}."))
+    })
 }
 
 /// Runs work that may block, as a store's does, away from the worker's own thread.

@@ -134,8 +134,11 @@ fn any_target() -> impl Strategy<Value = Target> {
 
 fn any_attribution() -> impl Strategy<Value = Attribution> {
     let dimension = || option::of(word());
-    (dimension(), dimension(), dimension(), dimension(), dimension(), vec(word(), 0..4)).prop_map(
-        |(customer, project, user, feature, session, tags)| Attribution {
+    let ours = (dimension(), dimension());
+    (ours, dimension(), dimension(), dimension(), dimension(), dimension(), vec(word(), 0..4)).prop_map(
+        |((organisation, team), customer, project, user, feature, session, tags)| Attribution {
+            organisation,
+            team,
             customer,
             project,
             user,

@@ -283,6 +283,8 @@ fn read(row: &Row<'_>, shape: &Shape) -> Result<Record, Error> {
         key: shape.key.clone(),
         key_name: shape.key_name.clone(),
         attribution: Attribution {
+            organisation: shape.body.organisation.clone(),
+            team: shape.body.team.clone(),
             customer: shape.customer.clone(),
             project: shape.body.project.clone(),
             user: detail.user,

@@ -17,6 +17,8 @@ use super::{damaged, failure};
 const VERSION: u8 = 1;
 /// With notes of candidates.
 const NOTED: u8 = 2;
+/// With organisation and team, and notes.
+const OWNED: u8 = 3;
 /// How many shapes are known by heart. Beyond it all are forgotten and written anew: more rows, but no wrong ones.
 const KNOWN: usize = 4_096;
 /// How far ahead of the records the time up to which a shape is in use is set, so that it is seldom moved: one hour in
@@ -46,6 +48,8 @@ pub(super) struct Body {
     pub(super) stream: bool,
     pub(super) project: Option<Arc<str>>,
     pub(super) feature: Option<Arc<str>>,
+    pub(super) organisation: Option<Arc<str>>,
+    pub(super) team: Option<Arc<str>>,
     pub(super) decision: Option<Arc<Decision>>,
 }
 
@@ -150,7 +154,7 @@ fn fingerprint(record: &Record, out: &mut Vec<u8>) {
     pen.note(&record.key_name);
     pen.note(&record.asked);
     pen.note(&record.dialect);
-    for option in [&whose.customer, &whose.project, &whose.feature] {
+    for option in [&whose.customer, &whose.project, &whose.feature, &whose.organisation, &whose.team] {
         pen.option(option.as_deref(), Pen::note);
     }
     pen.option(record.target.as_ref(), |pen, target| {
@@ -178,7 +182,7 @@ fn fingerprint(record: &Record, out: &mut Vec<u8>) {
 }
 
 /// A version byte, then the fields in this order. The columns `asked`, `provider` and `model` count as seen. Version 2 has
-/// notes of candidates; what needs none is still written as version 1. What was weighed for one request is no part of a
+/// notes of candidates; what needs none is still written as version 1. Version 3 has those, and organisation and team. What was weighed for one request is no part of a
 /// shape but of the detail.
 fn write_body(record: &Record, out: &mut Vec<u8>) {
     let mut pen = Pen::new(out);
@@ -187,15 +191,27 @@ fn write_body(record: &Record, out: &mut Vec<u8>) {
         pen.remember(&target.provider);
         pen.remember(&target.model);
     }
+    let whose = &record.attribution;
+    let owned = whose.organisation.is_some() || whose.team.is_some();
     let noted = record
         .decision
         .as_ref()
         .is_some_and(|decision| decision.candidates.iter().any(|it| it.note.is_some()));
-    pen.byte(if noted { NOTED } else { VERSION });
+    pen.byte(if owned {
+        OWNED
+    } else if noted {
+        NOTED
+    } else {
+        VERSION
+    });
     pen.word(&record.dialect);
     pen.byte(u8::from(record.stream));
-    pen.option(record.attribution.project.as_deref(), Pen::word);
-    pen.option(record.attribution.feature.as_deref(), Pen::word);
+    pen.option(whose.project.as_deref(), Pen::word);
+    pen.option(whose.feature.as_deref(), Pen::word);
+    if owned {
+        pen.option(whose.organisation.as_deref(), Pen::word);
+        pen.option(whose.team.as_deref(), Pen::word);
+    }
     pen.option(record.decision.as_deref(), |pen, decision| {
         pen.number(decision.snapshot);
         pen.word(decision.matched.code());
@@ -208,7 +224,7 @@ fn write_body(record: &Record, out: &mut Vec<u8>) {
                 Standing::Eligible => "",
                 Standing::Excluded(exclusion) => exclusion.code(),
             });
-            if noted {
+            if noted || owned {
                 pen.option(candidate.note.as_deref(), Pen::word);
             }
         }
@@ -265,9 +281,10 @@ fn read(row: &Row<'_>) -> Result<Shape, Error> {
 }
 
 fn read_body(eye: &mut Eye<'_>) -> Option<Body> {
-    let noted = match eye.byte()? {
-        VERSION => false,
-        NOTED => true,
+    let (noted, owned) = match eye.byte()? {
+        VERSION => (false, false),
+        NOTED => (true, false),
+        OWNED => (true, true),
         _ => return None,
     };
     Some(Body {
@@ -279,6 +296,8 @@ fn read_body(eye: &mut Eye<'_>) -> Option<Body> {
         },
         project: eye.option(Eye::word)?,
         feature: eye.option(Eye::word)?,
+        organisation: if owned { eye.option(Eye::word)? } else { None },
+        team: if owned { eye.option(Eye::word)? } else { None },
         decision: eye.option(|eye| read_decision(eye, noted))?.map(Arc::new),
     })
 }
@@ -319,6 +338,12 @@ mod tests {
         let bytes =
             b"\x01\x16openai_chat\x01\0\0\x01\x07\x0aroute\x02\x03\x05\0\x08groq\x1allama-4-scout\x0b";
         assert_eq!(body(&exam::record(1)), bytes);
+        // Of version 3: the same with organisation and team.
+        let bytes = b"\x03\x16openai_chat\x01\0\0\x01\x0anorth\x01\x08care\x01\x07\x0aroute\x02\x03\x05\0\0\x08groq\x1allama-4-scout\x0f\0";
+        let mut record = exam::record(1);
+        record.attribution.organisation = Some("north".into());
+        record.attribution.team = Some("care".into());
+        assert_eq!(body(&record), bytes);
     }
 
     proptest! {
@@ -348,6 +373,8 @@ mod tests {
             shaped.attribution.customer = a.attribution.customer.clone();
             shaped.attribution.project = a.attribution.project.clone();
             shaped.attribution.feature = a.attribution.feature.clone();
+            shaped.attribution.organisation = a.attribution.organisation.clone();
+            shaped.attribution.team = a.attribution.team.clone();
             let shaped = Record {
                 dialect: a.dialect.clone(),
                 key: a.key.clone(),

@@ -77,6 +77,8 @@ impl Page {
         self.fact("key", &format!("{} ({})", printable(&record.key_name), printable(&record.key)));
         let whose = &record.attribution;
         let named = [
+            ("organisation", &whose.organisation),
+            ("team", &whose.team),
             ("customer", &whose.customer),
             ("project", &whose.project),
             ("user", &whose.user),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_core::Key;
-use lockgate_core::key::{KeyState, PREFIX};
+use lockgate_core::key::{check_metadata, check_name, check_pattern, may_rotate};
 use lockgate_core::port::KeyStore as _;
+use lockgate_core::{Aspect, Key};
 use lockgate_store::{new_key, new_key_id};
 
 use super::{find, show, update, wall_ms};
@@ -19,7 +19,7 @@ use crate::table::printable;
 /// Make a key. It is shown once; only its hash is kept.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  lockgate keys create --name checkout\n  lockgate keys create --name support --model support-bot --model 'openai/*' --expires 2027-01-31 --meta team=care\n  KEY=$(lockgate keys create --name ci --expires 1h --json | jq -r .key)\n\nWith --json one document: the key as in `lockgate keys list --json`, and {\"key\": \"lg-...\"}."
+    after_help = "Example:\n  lockgate keys create --name checkout\n  lockgate keys create --name support --model support-bot --model 'openai/*' --expires 2027-01-31 --team care --meta ticket=4711\n  KEY=$(lockgate keys create --name ci --expires 1h --json | jq -r .key)\n\nWhat --organisation, --team, --project, --customer and --user say holds for every request of the key, whatever the\nrequest says: budgets and policies count on it. They are kept in the metadata, as `--meta team=care` is.\nWith --json one document: the key as in `lockgate keys list --json`, and {\"key\": \"lg-...\"}."
 )]
 pub(crate) struct Create {
     /// What people call it; no other key that is not revoked may have this name.
@@ -36,6 +36,21 @@ pub(crate) struct Create {
     /// A note of yours, as often as you like.
     #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, String)>,
+    /// The organisation that all of its requests are for.
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// The team that all of its requests are for.
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
+    /// The project that all of its requests are for.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// The customer that all of its requests are for.
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
+    /// The user that all of its requests are for.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
 }
 
 /// Give a key a new secret, shown once. The old one is refused at once; id, name, models and metadata stay.
@@ -59,16 +74,26 @@ enum Expiry {
     At(Moment),
 }
 
-const LONGEST_NAME: usize = 128;
-
 pub(super) fn create(context: &Context, args: &Create) -> Outcome {
     let now = wall_ms();
     let expires_ms = args.expires.after(now)?;
     let mut metadata = BTreeMap::new();
-    for (name, value) in &args.metadata {
-        if metadata.insert(name.clone(), value.clone()).is_some() {
-            return Err(Failure::new(format!("--meta {}: given twice", printable(name))));
+    let fixed = [
+        (Aspect::Organisation, &args.organisation),
+        (Aspect::Team, &args.team),
+        (Aspect::Project, &args.project),
+        (Aspect::Customer, &args.customer),
+        (Aspect::User, &args.user),
+    ];
+    let fixed =
+        fixed.into_iter().filter_map(|(aspect, value)| Some((aspect.code().to_owned(), value.clone()?)));
+    for (name, value) in args.metadata.iter().cloned().chain(fixed) {
+        check_metadata(&name, &value)
+            .map_err(|wrong| Failure::new(format!("{}: {wrong}", printable(&name))))?;
+        if metadata.contains_key(&name) {
+            return Err(Failure::new(format!("--meta {}: given twice", printable(&name))));
         }
+        metadata.insert(name, value);
     }
     let settings = Settings::read(context.config.as_deref())?;
     let installation = Installation::open(&settings.config)?;
@@ -97,15 +122,7 @@ pub(super) fn rotate(context: &Context, args: &Rotate) -> Outcome {
     if let Some(expires_ms) = expiry {
         key.expires_ms = expires_ms;
     }
-    match key.state(now) {
-        KeyState::Active => {}
-        KeyState::Revoked => return Err(Failure::new("the key is revoked, for good; create another one")),
-        KeyState::Expired => {
-            return Err(Failure::new(
-                "the key has expired; say until when the new secret is good: --expires",
-            ));
-        }
-    }
+    may_rotate(&key, now).map_err(Failure::new)?;
     let (secret, hint) = new_key()?;
     key.hint = hint;
     key.hash = installation.hasher.hash(secret.expose());
@@ -134,25 +151,11 @@ impl Expiry {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let length = text.chars().count();
-    if length == 0 || length > LONGEST_NAME || text.trim() != text || text.chars().any(char::is_control) {
-        return Err(format!(
-            "a name has 1 to {LONGEST_NAME} characters, none of them a control character, no space at its ends"
-        ));
-    }
-    // Either would be taken for something else: an id, or a secret that does not belong into a list.
-    if text.starts_with("key_") || text.starts_with(PREFIX) {
-        return Err(format!("a name does not begin with key_ or {PREFIX}"));
-    }
-    Ok(text.to_owned())
+    check_name(text).map(|()| text.to_owned())
 }
 
 fn pattern(text: &str) -> Result<String, String> {
-    let stem = text.strip_suffix('*').unwrap_or(text);
-    if text.is_empty() || stem.contains(|c: char| c == '*' || c.is_whitespace() || c.is_control()) {
-        return Err("write the name of a route, PROVIDER/MODEL, or either with one * at the end".into());
-    }
-    Ok(text.to_owned())
+    check_pattern(text).map(|()| text.to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -165,24 +168,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_cannot_be_taken_for_an_id_or_a_secret() {
-        for text in ["", " ci", "ci\n", "key_0123456789abcdef", "lg-secret", &"n".repeat(129)] {
-            assert!(name(text).is_err(), "{text:?}");
-        }
-        assert!(name("Support, EU 模").is_ok());
-    }
-
-    #[test]
-    fn a_star_stands_at_the_end_of_a_pattern() {
-        for text in ["*", "openai/*", "support-bot", "openrouter/meta/llama-4"] {
-            assert!(pattern(text).is_ok(), "{text}");
-        }
-        for text in ["", "*/gpt", "a*b", "**", "two words"] {
-            assert!(pattern(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn an_expiry_lies_ahead() {

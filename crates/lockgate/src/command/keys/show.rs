@@ -1,31 +1,13 @@
 //! What is shown of a key, and the one time that its secret is.
 
-use lockgate_core::key::{KeyState, PREFIX};
+use lockgate_core::key::{KeyState, PREFIX, Shown};
 use lockgate_core::{Key, Secret};
-use serde::Serialize;
 
 use crate::command::Context;
 use crate::moment;
 use crate::paint::{Paint, Tone};
 use crate::table::{Cell, Column, Table, printable};
 use crate::terminal::{say, say_json};
-
-/// A key for programs.
-#[derive(Serialize)]
-pub(super) struct Shown<'a> {
-    /// The secret, the one time it is shown.
-    #[serde(rename = "key", skip_serializing_if = "Option::is_none")]
-    secret: Option<&'a str>,
-    #[serde(flatten)]
-    key: &'a Key,
-    state: &'static str,
-}
-
-impl<'a> Shown<'a> {
-    pub(super) fn new(key: &'a Key, now: u64) -> Self {
-        Self { secret: None, key, state: state(key, now).0 }
-    }
-}
 
 /// Shows a key with its secret. There is no second time.
 pub(super) fn once(context: &Context, key: &Key, secret: &Secret, now: u64) {
@@ -88,9 +70,11 @@ fn models(key: &Key) -> String {
 }
 
 fn state(key: &Key, now: u64) -> (&'static str, Tone) {
-    match key.state(now) {
-        KeyState::Active => ("active", Tone::Good),
-        KeyState::Expired => ("expired", Tone::Doubtful),
-        KeyState::Revoked => ("revoked", Tone::Bad),
-    }
+    let state = key.state(now);
+    let tone = match state {
+        KeyState::Active => Tone::Good,
+        KeyState::Expired => Tone::Doubtful,
+        KeyState::Revoked => Tone::Bad,
+    };
+    (state.word(), tone)
 }
