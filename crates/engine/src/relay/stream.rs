@@ -41,6 +41,10 @@ pub(crate) struct Begun {
     pub(crate) seam: Option<Box<Seam>>,
 }
 
+/// What a provider has made of an answer beyond what was read when it breaks off, in bytes: some sixteen tokens, a tenth of a
+/// second of most models.
+const ON_THE_WAY: u64 = 64;
+
 /// The body of a streamed answer.
 pub struct Relay {
     state: Arc<State>,
@@ -268,7 +272,9 @@ impl Relay {
 
     /// What the stream under way consumed, reported or estimated.
     fn usage(&self) -> Usage {
-        let estimate = || usage_estimate(self.input_estimate, self.course.content_bytes());
+        // What the provider has made and nobody has read yet is billed as well.
+        let on_the_way = if self.course.complete() { 0 } else { ON_THE_WAY };
+        let estimate = || usage_estimate(self.input_estimate, self.course.content_bytes() + on_the_way);
         self.course.usage().unwrap_or_else(estimate)
     }
 }
