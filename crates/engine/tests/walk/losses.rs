@@ -131,7 +131,7 @@ async fn preferences_that_are_not_heeded_are_told_and_not_sent() {
     let answer = r#"{"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}"#;
     stage.script.then("a", Play::json(200, answer));
     let heard = stage.ask(body).await;
-    assert_eq!(heard.headers["x-lockgate-losses"], "models,provider.quantizations");
+    assert_eq!(heard.headers["x-lockgate-losses"], "models, provider.quantizations");
     assert_eq!(stage.record().losses.len(), 2);
     assert_eq!(stage.script.take()[0].body, r#"{"model":"m","messages":[]}"#);
     let heard = stage.ask_with(&[("x-lockgate-strict", "true")], body).await;
