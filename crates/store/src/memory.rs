@@ -231,13 +231,13 @@ pub(crate) fn name_is_taken(name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    crate::store_exam!(|_| crate::Memory::new());
+    crate::store_exam!(|_| Some(Box::new(crate::Memory::new())));
 
     mod documents {
-        crate::document_exam!(|_| crate::Memory::new());
+        crate::document_exam!(|_| Some(Box::new(crate::Memory::new())));
     }
 
     mod ledger {
-        crate::ledger_exam!(|_| crate::Memory::new());
+        crate::ledger_exam!(|_| Some(Box::new(crate::Memory::new())));
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use lockgate_core::Key;
 use lockgate_core::key::{KeyState, PREFIX};
-use lockgate_core::port::KeyStore as _;
 use lockgate_store::{new_key, new_key_id};
 
 use super::{find, show, update, wall_ms};
