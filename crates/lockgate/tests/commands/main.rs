@@ -8,6 +8,7 @@ mod demo_upstream;
 mod doctor;
 mod keys;
 mod logs;
+mod postgres;
 mod routes;
 
 use std::path::Path;
