@@ -18,6 +18,7 @@ mod endpoint;
 mod env;
 mod model;
 mod policy;
+mod postgres;
 mod price;
 mod provider;
 mod records;
@@ -45,6 +46,7 @@ pub use crate::diagnostic::{Diagnostic, Severity};
 pub use crate::endpoint::{BaseUrl, Headers, Renames};
 pub use crate::model::{Ability, ModelCatalog, ModelLimits, ModelMode, ModelSettings};
 pub use crate::policy::{Audience, ModelPattern, Policy, PolicyMode, Selection};
+pub use crate::postgres::{Postgres, PostgresTls, WrongPostgres};
 pub use crate::price::{Counted, ModelPrice, ModelPrices, PriceTier};
 pub use crate::provider::{Http2, Provider, ProviderType, StreamUsage, Timeouts, UpstreamTls};
 pub use crate::records::{Log, LogFormat, LogLevel, Records, Retention, Store, UnknownStore};
@@ -64,7 +66,7 @@ settings! {
     pub struct Config, check Config::check {
         /// The front door.
         server: Server;
-        /// Where keys and records live.
+        /// Where keys, records, documents and budgets live.
         store: Store = Store::Sqlite(PathBuf::from(".lockgate/lockgate.db"));
         /// How the record of each request gets into the store.
         records: Records;

@@ -1,5 +1,6 @@
 //! `store`, `records` and `log`: what is remembered, where, and what is said about it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,13 +11,17 @@ use crate::context::Context;
 use crate::declare::{choices, settings};
 use crate::diagnostic::Complaint;
 use crate::document::Node;
+use crate::postgres::{Postgres, WrongPostgres};
+use crate::scalar::warn_if_written;
 use crate::setting::{Setting, Shape};
 
-/// Where keys and records live.
+/// Where keys, records, documents and budgets live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Store {
     /// An embedded database in a file; written `sqlite:PATH`.
     Sqlite(PathBuf),
+    /// A database that several gateways may share; written `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    Postgres(Box<Postgres>),
 }
 
 /// How long records are kept.
@@ -28,9 +33,14 @@ pub enum Retention {
     For(Duration),
 }
 
-/// The text does not name a store.
+/// The text does not name a store. Says nothing of what it holds, which may be a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownStore;
+pub enum UnknownStore {
+    /// It is of no known kind.
+    Kind,
+    /// It is an address of PostgreSQL that something is wrong with.
+    Postgres(WrongPostgres),
+}
 
 settings! {
     /// How the record of each request gets into the store.
@@ -86,16 +96,35 @@ impl FromStr for Store {
     type Err = UnknownStore;
 
     fn from_str(text: &str) -> Result<Self, UnknownStore> {
+        if Postgres::behind_scheme(text).is_some() {
+            let address = text.parse().map_err(UnknownStore::Postgres)?;
+            return Ok(Self::Postgres(Box::new(address)));
+        }
         match text.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err(UnknownStore),
+            _ => Err(UnknownStore::Kind),
         }
     }
 }
 
-impl std::fmt::Display for UnknownStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("is not a store; \"sqlite:PATH\" is what is supported")
+/// Without a password.
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(address) => address.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for UnknownStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind => f.write_str(
+                "is not a store; \"sqlite:PATH\" and \"postgres://USER@HOST/DATABASE\" are what is supported",
+            ),
+            Self::Postgres(wrong) => wrong.fmt(f),
+        }
     }
 }
 
@@ -103,19 +132,25 @@ impl std::error::Error for UnknownStore {}
 
 impl Setting for Store {
     fn shape() -> Shape {
-        Shape::plain("`sqlite:PATH`", serde_json::json!({ "type": "string", "pattern": "^sqlite:." }))
+        let schema = serde_json::json!({ "type": "string", "pattern": "^(sqlite:.|postgres(ql)?://.)" });
+        Shape::plain("`sqlite:PATH`, `postgres://USER@HOST/DATABASE`", schema)
     }
 
     fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
         // An address can hold a password, so only its scheme is ever shown.
         let scalar = cx.text(node, "a store such as sqlite:.lockgate/lockgate.db")?;
         let store = scalar.text.parse();
-        store.map_err(|fault: UnknownStore| cx.error(node.at, Complaint::new(format!("this {fault}")))).ok()
+        let store = store
+            .map_err(|fault: UnknownStore| cx.error(node.at, Complaint::new(format!("this {fault}"))))
+            .ok()?;
+        if matches!(&store, Self::Postgres(address) if address.password.is_some()) {
+            warn_if_written(scalar, node, cx);
+        }
+        Some(store)
     }
 
     fn spell(&self) -> Json {
-        let Self::Sqlite(path) = self;
-        format!("sqlite:{}", path.display()).into()
+        self.to_string().into()
     }
 }
 

@@ -86,11 +86,11 @@ sever: {}
 4:3: error: the key "workers" is here twice (first in line 2)"#,
     ),
     (
-        r"store: postgres://me:pw@h/db
+        r"store: mysql://me:pw@h/db
 records: { flush: 1ms, queue: 0, retention: 5m }
 log: { level: loud, requests: yes }
 ",
-        r#"1:8: error: store: this is not a store; "sqlite:PATH" is what is supported
+        r#"1:8: error: store: this is not a store; "sqlite:PATH" and "postgres://USER@HOST/DATABASE" are what is supported
 2:19: error: records.flush: "1ms" must be between 10ms and 10s
 2:31: error: records.queue: "0" must be between 1 and 10000000
 2:45: error: records.retention: must be at least 1h, or 0 to keep records for ever

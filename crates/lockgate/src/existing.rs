@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use lockgate_config::Store;
-use lockgate_store::Sqlite;
+use lockgate_store::{Backend, Postgres};
 
 use crate::command::Context;
 use crate::exit::Failure;
+use crate::installation;
 use crate::settings::Settings;
 
 /// The settings of an installation whose store exists.
@@ -15,12 +16,17 @@ use crate::settings::Settings;
 /// Not found when there is none, which mostly means the wrong folder or the wrong config.
 pub(crate) fn settings(context: &Context) -> Result<Settings, Failure> {
     let settings = Settings::read(context.config.as_deref())?;
-    let Store::Sqlite(path) = &settings.config.store;
-    if !path.exists() {
+    let (there, place) = match &settings.config.store {
+        Store::Sqlite(path) => (path.exists(), path.display().to_string()),
+        Store::Postgres(address) => {
+            let place = format!("{address}, in its schema {}", address.schema);
+            (Postgres::is_there(address)?, place)
+        }
+    };
+    if !there {
         return Err(Failure::not_found(format!(
-            "there is no store at {}: the first start of the gateway or the first key makes it; \
-             is this the right folder, or the right --config?",
-            path.display()
+            "there is no store at {place}: the first start of the gateway or the first key makes it; \
+             is this the right folder, or the right --config?"
         )));
     }
     Ok(settings)
@@ -30,7 +36,6 @@ pub(crate) fn settings(context: &Context) -> Result<Settings, Failure> {
 ///
 /// # Errors
 /// As [`settings`], and when it cannot be opened.
-pub(crate) fn store(context: &Context) -> Result<Arc<Sqlite>, Failure> {
-    let Store::Sqlite(path) = settings(context)?.config.store;
-    Ok(Arc::new(Sqlite::open(&path)?))
+pub(crate) fn store(context: &Context) -> Result<Arc<dyn Backend>, Failure> {
+    Ok(installation::open_store(&settings(context)?.config)?)
 }

@@ -76,7 +76,8 @@ fn environment(config: &mut Config) -> Result<(), Failure> {
     if let Some(store) = var("LOCKGATE_STORE") {
         config.store = store
             .parse::<Store>()
-            .map_err(|_| Failure::config(format!("LOCKGATE_STORE: \"{store}\" is not sqlite:PATH")))?;
+            // It can hold a password, so it is not repeated.
+            .map_err(|fault| Failure::config(format!("LOCKGATE_STORE: this {fault}")))?;
     }
     if let Some(token) = var("LOCKGATE_ADMIN_TOKEN") {
         config.server.admin_token = Some(Secret::new(token));

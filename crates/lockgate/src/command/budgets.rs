@@ -7,7 +7,6 @@ mod show;
 use std::sync::Arc;
 
 use lockgate_core::Key;
-use lockgate_core::port::KeyStore as _;
 use lockgate_ledger::port::Budgets;
 use lockgate_ledger::{Budget, LedgerStore, report};
 use serde_json::json;

@@ -135,7 +135,10 @@ fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
 /// What a good config stands for.
 fn summary(config: &Config, file: Option<&str>) -> String {
     let name = file.unwrap_or("no config file, so the defaults");
-    let Store::Sqlite(store) = &config.store;
+    let store = match &config.store {
+        Store::Sqlite(path) => path.display().to_string(),
+        Store::Postgres(address) => address.to_string(),
+    };
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let found = if config.discover { ", and those whose key is in the environment" } else { "" };
     format!(
@@ -144,7 +147,7 @@ fn summary(config: &Config, file: Option<&str>) -> String {
         count(config.routes.len(), "route"),
         count(config.tests.len(), "test"),
         config.server.listen,
-        store.display(),
+        store,
     )
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use lockgate_config::{CaseBreaker, CaseState, Percent, Target};
 use lockgate_core::decision::Standing;
-use lockgate_core::port::{KeyStore as _, RecordStore as _};
 use lockgate_core::record::Record;
 use lockgate_core::{Attribution, Decision, Exclusion, RequestId, Usage};
 use lockgate_engine::Verdict;

@@ -5,7 +5,7 @@ mod follow;
 use std::io::{self, ErrorKind, Write as _};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use lockgate_core::port::{Filter, KeyStore, RecordStore};
+use lockgate_core::port::Filter;
 use lockgate_core::record::{Outcome as Ending, Record};
 use lockgate_core::{Clock as _, Kind, Usage};
 

@@ -48,8 +48,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let running = Running::start(&settings)?;
     running.announce(&settings, context.json)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(running.until_stopped(&settings))
+    running.until_stopped(&settings)
 }
 
 /// A gateway that serves.
@@ -268,24 +267,35 @@ impl Running {
     }
 
     /// Serves until SIGTERM or SIGINT; a second one ends it at once.
-    async fn until_stopped(mut self, settings: &Settings) -> Outcome {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut stop =
-            Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        let mut looks = tokio::time::interval(EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    fn until_stopped(mut self, settings: &Settings) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (mut stop, mut hangup) = {
+            let _inside = runtime.enter();
+            let terminate = signal(SignalKind::terminate())?;
+            (Stop { terminate, interrupt: signal(SignalKind::interrupt())? }, signal(SignalKind::hangup())?)
+        };
         loop {
-            tokio::select! {
-                () = stop.asked() => break,
-                _ = hangup.recv() => self.reloader.reload(),
-                _ = looks.tick() => self.reloader.look(),
+            let wake = runtime.block_on(async {
+                tokio::select! {
+                    () = stop.asked() => Wake::Stop,
+                    _ = hangup.recv() => Wake::Reload,
+                    () = tokio::time::sleep(EVERY) => Wake::Look,
+                }
+            });
+            // Outside the runtime: a store may wait for its database.
+            match wake {
+                Wake::Stop => break,
+                Wake::Reload => self.reloader.reload(),
+                Wake::Look => self.reloader.look(),
             }
         }
         self.state.events.emit(&Event::Draining { in_flight: self.drain.in_flight() });
-        let cut_off = tokio::select! {
-            cut_off = self.drain.run(NOTICE, settings.config.server.drain) => cut_off,
-            () = stop.asked() => self.drain.cut(),
-        };
+        let cut_off = runtime.block_on(async {
+            tokio::select! {
+                cut_off = self.drain.run(NOTICE, settings.config.server.drain) => cut_off,
+                () = stop.asked() => self.drain.cut(),
+            }
+        });
         // The last requests hand their records over as they end; then the writer has them all.
         self.doors.join();
         self.keeper.close();
@@ -299,6 +309,13 @@ impl Running {
 fn node_name() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}:{}", std::process::id())
+}
+
+/// What the main thread is woken for.
+enum Wake {
+    Stop,
+    Reload,
+    Look,
 }
 
 struct Stop {

@@ -9,6 +9,7 @@ mod demo_upstream;
 mod doctor;
 mod keys;
 mod logs;
+mod postgres;
 mod routes;
 
 use std::io::{BufRead as _, BufReader};

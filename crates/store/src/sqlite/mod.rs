@@ -1,13 +1,12 @@
-//! Keys, records and the ledger in one SQLite file, which several processes may have open at once.
+//! Keys, records, documents and the ledger in one SQLite file, which several processes may have open at once.
 
 mod checkpoint;
-mod codec;
-mod detail;
+mod documents;
 mod keys;
 mod ledger;
 mod migrations;
 mod records;
-mod shape;
+mod shapes;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -21,7 +20,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use self::checkpoint::Checkpoints;
 use self::records::Writer;
-use crate::private;
+use crate::{damaged, private};
 
 /// The embedded store. Every call blocks on the disk, and calls on one of its connections wait for each other.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub struct Sqlite {
     writer: Mutex<Writer>,
     /// Records are read here. A search through all of them must not keep a key from being revoked.
     reader: Mutex<Connection>,
-    /// Everything about keys.
+    /// Everything about keys and documents.
     keys: Mutex<Connection>,
     /// Everything about money.
     ledger: Mutex<Connection>,
@@ -185,21 +184,26 @@ fn failure(error: rusqlite::Error) -> Error {
     Error::gateway(Kind::Internal, "the store failed").detail(error.to_string())
 }
 
-/// A row that holds what this program never wrote.
-fn damaged(what: &str) -> Error {
-    Error::gateway(Kind::Internal, "the store is damaged").detail(what)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// An empty store.
+    #[expect(clippy::unnecessary_wraps, reason = "other stores may be missing")]
+    fn in_folder(folder: &Path) -> Option<Box<Sqlite>> {
+        Some(Box::new(Sqlite::open(&folder.join("lockgate.db")).unwrap()))
+    }
+
     mod exam {
-        crate::store_exam!(|folder| crate::Sqlite::open(&folder.join("lockgate.db")).unwrap());
+        crate::store_exam!(super::in_folder);
+    }
+
+    mod document_exam {
+        crate::document_exam!(super::in_folder);
     }
 
     mod ledger_exam {
-        crate::ledger_exam!(|folder| crate::Sqlite::open(&folder.join("lockgate.db")).unwrap());
+        crate::ledger_exam!(super::in_folder);
     }
 
     #[test]

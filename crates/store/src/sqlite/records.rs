@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use lockgate_core::decision::{Choice, Decision};
 use lockgate_core::port::Filter;
-use lockgate_core::{Attribution, Error, Money, Record, RequestId};
+use lockgate_core::{Error, Money, Record, RequestId};
 use rusqlite::types::Value;
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension as _, Row, Statement, ToSql, TransactionBehavior, params,
@@ -14,19 +12,17 @@ use rusqlite::{
 };
 
 use super::checkpoint::Checkpoints;
-use super::shape::{self, Shape, Shapes};
-use super::{damaged, detail, failure};
-use crate::filter;
+use super::shapes::{self, Shapes};
+use super::{damaged, failure};
+use crate::place::{column, joined, split};
+use crate::shape::{Own, Shape};
+use crate::{detail, filter};
 
 const COLUMNS: &str = "at, rest, shape, input, output, cost, took_us, first_us, detail";
 /// Rows that one statement writes. Measured: with more, SQLite's pool of small memory runs out.
 const ROWS: usize = 32;
 /// Rows that one step of forgetting deletes at most, but for those of one millisecond.
 const PORTION: i64 = 10_000;
-/// The bits of an id that are its milliseconds, and those below them.
-const TIME_BITS: u32 = 48;
-const REST_BITS: u32 = 80;
-
 /// The connection that records come in by, and what it knows by heart.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -101,7 +97,7 @@ impl Writer {
         let border = border.map_or(before, |at| (at + 1).min(before));
         let count = step.execute("DELETE FROM record WHERE at < ?", [border]).map_err(failure)?;
         if count == 0 {
-            shape::delete_before(&step, before)?;
+            shapes::delete_before(&step, before)?;
         }
         step.commit().map_err(failure)?;
         Ok(if count == 0 { None } else { Some(count as u64) })
@@ -154,19 +150,6 @@ impl Place<'_, '_> {
     }
 }
 
-/// A sum for people and reports: what does not fit is shown as the largest number.
-fn column(total: u64) -> i64 {
-    i64::try_from(total).unwrap_or(i64::MAX)
-}
-
-/// The two columns that an id is kept in; they sort as ids do.
-fn split(id: RequestId) -> (i64, [u8; 10]) {
-    let mut rest = [0; 10];
-    rest.copy_from_slice(&id.as_u128().to_be_bytes()[6..]);
-    // 48 bits always fit.
-    (id.wall_ms().cast_signed(), rest)
-}
-
 // === reading ===
 
 /// One record.
@@ -176,7 +159,7 @@ pub(super) fn get(connection: &Connection, id: RequestId) -> Result<Option<Recor
     let (at, rest) = split(id);
     let mut rows = statement.query(params![at, &rest[..]]).map_err(failure)?;
     let Some(row) = rows.next().map_err(failure)? else { return Ok(None) };
-    read(row, &shape::get(connection, row.get(2).map_err(failure)?)?).map(Some)
+    read(row, &shapes::get(connection, row.get(2).map_err(failure)?)?).map(Some)
 }
 
 /// The records that a filter wants.
@@ -192,7 +175,7 @@ pub(super) fn find(connection: &Connection, wanted: &Filter) -> Result<Vec<Recor
         let shape = match shapes.get(&id) {
             Some(shape) => Rc::clone(shape),
             None => {
-                let shape = Rc::new(shape::get(connection, id)?);
+                let shape = Rc::new(shapes::get(connection, id)?);
                 shapes.insert(id, Rc::clone(&shape));
                 shape
             }
@@ -269,53 +252,14 @@ fn question_of_shape(wanted: &Filter) -> (String, Vec<Value>) {
 
 fn read(row: &Row<'_>, shape: &Shape) -> Result<Record, Error> {
     let at: i64 = row.get(0).map_err(failure)?;
-    let at =
-        u64::try_from(at).ok().filter(|at| at >> TIME_BITS == 0).ok_or_else(|| damaged("record: no time"))?;
-    let mut rest = [0; 16];
-    rest[6..].copy_from_slice(&row.get::<_, [u8; 10]>(1).map_err(failure)?);
-    let id = RequestId::from_u128(u128::from(at) << REST_BITS | u128::from_be_bytes(rest));
-    let bytes = row.get_ref(8).map_err(failure)?.as_blob();
-    let bytes = bytes.map_err(|e| damaged(&format!("record {id}: {e}")))?;
-    let detail = detail::read(bytes, &shape.asked, shape.target.as_ref())?;
-    Ok(Record {
+    let id = joined(at, row.get(1).map_err(failure)?)?;
+    let detail = row.get_ref(8).map_err(failure)?.as_blob();
+    shape.record(&Own {
         id,
-        dialect: shape.body.dialect.clone(),
-        key: shape.key.clone(),
-        key_name: shape.key_name.clone(),
-        attribution: Attribution {
-            organisation: shape.body.organisation.clone(),
-            team: shape.body.team.clone(),
-            customer: shape.customer.clone(),
-            project: shape.body.project.clone(),
-            user: detail.user,
-            feature: shape.body.feature.clone(),
-            session: detail.session,
-            tags: detail.tags,
-        },
-        asked: shape.asked.clone(),
-        stream: shape.body.stream,
-        target: shape.target.clone(),
-        outcome: shape.outcome,
-        status: shape.status,
-        error: shape.error,
-        detail: detail.detail,
-        usage: detail.usage,
         cost: row.get::<_, Option<i64>>(5).map_err(failure)?.map(Money::from_nanos),
         took_us: row.get(6).map_err(failure)?,
         first_content_us: row.get(7).map_err(failure)?,
-        overhead_us: detail.overhead_us,
-        decision: decision(shape, detail.choice),
-        attempts: detail.attempts,
-        losses: detail.losses,
-    })
-}
-
-/// What is of the shape, and what was weighed for this request.
-fn decision(shape: &Shape, choice: Option<Box<Choice>>) -> Option<Arc<Decision>> {
-    let decision = shape.body.decision.as_ref()?;
-    Some(match choice {
-        None => Arc::clone(decision),
-        choice => Arc::new(Decision { choice, ..Decision::clone(decision) }),
+        detail: detail.map_err(|e| damaged(&format!("record {id}: {e}")))?,
     })
 }
 

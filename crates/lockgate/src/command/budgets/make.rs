@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_core::port::KeyStore as _;
 use lockgate_ledger::budget::Mistake;
 use lockgate_ledger::draft::{Draft, new_budget_id};
-use lockgate_ledger::{LedgerStore as _, Window, report};
+use lockgate_ledger::{Window, report};
 
 use super::{Ledger, show, wall_ms};
 use crate::command::Context;

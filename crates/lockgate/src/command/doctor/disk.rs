@@ -1,33 +1,42 @@
-//! What is on disk: the store, the secret that keys are hashed with, the keys.
+//! What is kept, mostly on disk: the store, the secret that keys are hashed with, the keys.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use lockgate_config::{Config, Store};
+use lockgate_config::{Config, Postgres as Address, Store};
 use lockgate_core::key::KeyState;
-use lockgate_core::port::{Filter, KeyStore as _, RecordStore as _};
+use lockgate_core::port::Filter;
 use lockgate_core::{Clock as _, Error};
-use lockgate_store::{Hasher, Sqlite, secret_file};
+use lockgate_store::{Backend, Hasher, Postgres, Sqlite, secret_file};
 
 use super::Report;
 use crate::assemble::SystemClock;
-use crate::installation::beside;
+use crate::installation::{MAKE_SECRET, SECRET, beside, secret_text};
 use crate::moment::exactly;
 
 /// A record may be this much in the future before the clock is doubted.
 const LENIENCE_MS: u64 = 60_000;
 
 pub(super) fn examine(config: &Config, report: &mut Report) {
-    let Store::Sqlite(path) = &config.store;
-    let active = if path.exists() {
-        private("store", path, report);
-        store(path, report)
-    } else {
-        new_store(path, report);
-        Some(0)
+    let active = match &config.store {
+        Store::Sqlite(path) => {
+            let active = if path.exists() {
+                private("store", path, report);
+                file(path, report)
+            } else {
+                new_store(path, report);
+                Some(0)
+            };
+            secret(&beside(path), active.unwrap_or(0), report);
+            active
+        }
+        Store::Postgres(address) => {
+            let active = database(address, report);
+            secret_of_database(report);
+            active
+        }
     };
-    secret(&beside(path), active.unwrap_or(0), report);
     match active {
         Some(0) => report.warn("keys", "no key opens the door", "make one: lockgate keys create --name NAME"),
         Some(active) => report.ok("keys", format!("{active} active")),
@@ -35,12 +44,43 @@ pub(super) fn examine(config: &Config, report: &mut Report) {
     }
 }
 
-/// Opens and tries the store that is there; how many keys are active, unless it cannot be used.
-fn store(path: &Path, report: &mut Report) -> Option<usize> {
-    match try_store(path) {
+/// Opens and tries the file that is there; how many keys are active, unless it cannot be used.
+fn file(path: &Path, report: &mut Report) -> Option<usize> {
+    let advice = format!(
+        "see that {} and its folder belong to the user that runs the gateway, and that the disk is not full",
+        path.display()
+    );
+    tried(Sqlite::open(path).and_then(|store| try_store(&store)), &path.display().to_string(), advice, report)
+}
+
+/// Connects to a database and tries the store that is there; how many keys are active, unless it cannot be used.
+fn database(address: &Address, report: &mut Report) -> Option<usize> {
+    let advice = "see that the server runs and can be reached from here, that user and password are right, and that the user may \
+        use the schema and write its tables";
+    match Postgres::is_there(address) {
+        Ok(false) => {
+            let text = format!("{address} answers; the first start makes the schema {}", address.schema);
+            report.ok("store", text);
+            Some(0)
+        }
+        Ok(true) => {
+            let outcome = Postgres::open(address).and_then(|store| try_store(&store));
+            tried(outcome, &address.to_string(), advice.to_owned(), report)
+        }
+        Err(error) => tried(Err(error), &address.to_string(), advice.to_owned(), report),
+    }
+}
+
+/// Reports on a store that was tried.
+fn tried(
+    outcome: Result<(usize, Option<u64>), Error>,
+    place: &str,
+    advice: String,
+    report: &mut Report,
+) -> Option<usize> {
+    match outcome {
         Ok((active, newest)) => {
-            report
-                .ok("store", format!("{} opens, has the present format and can be written", path.display()));
+            report.ok("store", format!("{place} opens, has the present format and can be written"));
             let now = SystemClock::start().wall_ms();
             if let Some(newest) = newest.filter(|newest| *newest > now.saturating_add(LENIENCE_MS)) {
                 report.warn(
@@ -52,15 +92,14 @@ fn store(path: &Path, report: &mut Report) -> Option<usize> {
             Some(active)
         }
         Err(error) => {
-            report.fail("store", format!("{error:?}"), format!("see that {} and its folder belong to the user that runs the gateway, and that the disk is not full", path.display()));
+            report.fail("store", format!("{error:?}"), advice);
             None
         }
     }
 }
 
 /// Active keys, and the arrival of the newest record.
-fn try_store(path: &Path) -> Result<(usize, Option<u64>), Error> {
-    let store = Sqlite::open(path)?;
+fn try_store(store: &dyn Backend) -> Result<(usize, Option<u64>), Error> {
     // A write that changes nothing: there are no records of before 1970.
     store.forget_before(0)?;
     let newest = store.find(&Filter { limit: 1, latest: true, ..Filter::default() })?;
@@ -93,22 +132,45 @@ fn try_folder(folder: &Path) -> std::io::Result<()> {
     fs::remove_file(&trial)
 }
 
+fn secret_of_database(report: &mut Report) {
+    match secret_text() {
+        Some(text) => {
+            if good_secret(&text, report) {
+                report.ok("secret", format!("from {SECRET}"));
+            }
+        }
+        None => report.fail("secret", format!("{SECRET} is not set"), MAKE_SECRET),
+    }
+}
+
+/// Whether a secret from the environment can be used; reports it if not.
+fn good_secret(text: &str, report: &mut Report) -> bool {
+    match Hasher::from_text(text) {
+        Err(error) => {
+            let message = format!("{SECRET}: {}", error.public());
+            report.fail("secret", message, "take 32 random characters or more");
+            false
+        }
+        Ok(_) => true,
+    }
+}
+
 fn secret(path: &Path, active: usize, report: &mut Report) {
-    let text = std::env::var("LOCKGATE_SECRET_KEY").ok().filter(|text| !text.is_empty());
-    match (text, path.exists()) {
-        (Some(text), there) => match Hasher::from_text(&text) {
-            Err(error) => report.fail(
-                "secret",
-                format!("LOCKGATE_SECRET_KEY: {}", error.public()),
-                "take 32 random characters or more",
-            ),
-            Ok(_) if there => report.warn(
-                "secret",
-                format!("LOCKGATE_SECRET_KEY is set, so {} is not used", path.display()),
-                "keys that were made with that file open nothing now; rotate them, then remove the file",
-            ),
-            Ok(_) => report.ok("secret", "from LOCKGATE_SECRET_KEY"),
-        },
+    match (secret_text(), path.exists()) {
+        (Some(text), there) => {
+            if !good_secret(&text, report) {
+                return;
+            }
+            if there {
+                report.warn(
+                    "secret",
+                    format!("{SECRET} is set, so {} is not used", path.display()),
+                    "keys that were made with that file open nothing now; rotate them, then remove the file",
+                );
+            } else {
+                report.ok("secret", format!("from {SECRET}"));
+            }
+        }
         (None, true) => {
             private("secret", path, report);
             match secret_file(path) {
@@ -122,7 +184,7 @@ fn secret(path: &Path, active: usize, report: &mut Report) {
         }
         (None, false) if active > 0 => report.fail(
             "secret",
-            format!("there are keys, but {} is gone and LOCKGATE_SECRET_KEY is not set", path.display()),
+            format!("there are keys, but {} is gone and {SECRET} is not set", path.display()),
             "bring back what the keys were made with; otherwise rotate every key",
         ),
         (None, false) => {

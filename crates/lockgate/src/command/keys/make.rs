@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use lockgate_core::key::{check_metadata, check_name, check_pattern, may_rotate};
-use lockgate_core::port::KeyStore as _;
 use lockgate_core::{Aspect, Key};
 use lockgate_store::{new_key, new_key_id};
 

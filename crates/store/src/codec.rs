@@ -10,14 +10,14 @@ use std::sync::Arc;
 const MEMORY: usize = 16;
 
 /// Writes behind what is in a buffer.
-pub(super) struct Pen<'a> {
+pub(crate) struct Pen<'a> {
     out: &'a mut Vec<u8>,
     seen: [&'a str; MEMORY],
     known: usize,
 }
 
 /// Reads what a [`Pen`] wrote. Every method gives `None` when the bytes are something else.
-pub(super) struct Eye<'a> {
+pub(crate) struct Eye<'a> {
     rest: &'a [u8],
     seen: Vec<Arc<str>>,
 }
@@ -25,23 +25,23 @@ pub(super) struct Eye<'a> {
 // === impl Pen ===
 
 impl<'a> Pen<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out, seen: [""; MEMORY], known: 0 }
     }
 
     /// Makes a word known that the reader will know as well.
-    pub(super) fn remember(&mut self, word: &'a str) {
+    pub(crate) fn remember(&mut self, word: &'a str) {
         if let Some(place) = self.seen.get_mut(self.known) {
             *place = word;
             self.known += 1;
         }
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.out.push(byte);
     }
 
-    pub(super) fn number(&mut self, mut number: u64) {
+    pub(crate) fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.out.push(number as u8 | 0x80);
             number >>= 7;
@@ -49,7 +49,7 @@ impl<'a> Pen<'a> {
         self.out.push(number as u8);
     }
 
-    pub(super) fn word(&mut self, word: &'a str) {
+    pub(crate) fn word(&mut self, word: &'a str) {
         if let Some(place) = self.seen[..self.known].iter().position(|seen| *seen == word) {
             self.number((place as u64) << 1 | 1);
         } else {
@@ -59,13 +59,13 @@ impl<'a> Pen<'a> {
         }
     }
 
-    pub(super) fn note(&mut self, note: &str) {
+    pub(crate) fn note(&mut self, note: &str) {
         self.number(note.len() as u64);
         self.out.extend_from_slice(note.as_bytes());
     }
 
     /// Something or nothing.
-    pub(super) fn option<T>(&mut self, option: Option<T>, some: impl FnOnce(&mut Self, T)) {
+    pub(crate) fn option<T>(&mut self, option: Option<T>, some: impl FnOnce(&mut Self, T)) {
         self.byte(u8::from(option.is_some()));
         if let Some(value) = option {
             some(self, value);
@@ -76,29 +76,29 @@ impl<'a> Pen<'a> {
 // === impl Eye ===
 
 impl<'a> Eye<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, seen: Vec::new() }
     }
 
     /// Makes a word known that the writer knew as well.
-    pub(super) fn remember(&mut self, word: &Arc<str>) {
+    pub(crate) fn remember(&mut self, word: &Arc<str>) {
         if self.seen.len() < MEMORY {
             self.seen.push(Arc::clone(word));
         }
     }
 
     /// Whether everything is read.
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*first)
     }
 
-    pub(super) fn number<T: TryFrom<u64>>(&mut self) -> Option<T> {
+    pub(crate) fn number<T: TryFrom<u64>>(&mut self) -> Option<T> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -114,7 +114,7 @@ impl<'a> Eye<'a> {
         None
     }
 
-    pub(super) fn word(&mut self) -> Option<Arc<str>> {
+    pub(crate) fn word(&mut self) -> Option<Arc<str>> {
         let number: u64 = self.number()?;
         let size_or_place = usize::try_from(number >> 1).ok()?;
         if number & 1 == 1 {
@@ -125,13 +125,13 @@ impl<'a> Eye<'a> {
         Some(word)
     }
 
-    pub(super) fn note(&mut self) -> Option<String> {
+    pub(crate) fn note(&mut self) -> Option<String> {
         let size = self.number::<u64>()?;
         self.text(usize::try_from(size).ok()?).map(str::to_owned)
     }
 
     /// The outer `None` when it cannot be read, the inner when nothing was written.
-    pub(super) fn option<T>(&mut self, some: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+    pub(crate) fn option<T>(&mut self, some: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.byte()? {
             0 => Some(None),
             1 => some(self).map(Some),
@@ -140,7 +140,7 @@ impl<'a> Eye<'a> {
     }
 
     /// Room is made as things come, never for a count that the bytes claim.
-    pub(super) fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(crate) fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count: u64 = self.number()?;
         let mut list = Vec::new();
         for _ in 0..count {

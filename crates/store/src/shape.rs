@@ -3,151 +3,76 @@
 //! A busy gateway writes thousands of records of a few shapes, and a row that names its shape is a third of the size.
 //! A shape may be there twice (another process, an earlier run, a cache that was full); nothing relies on it being one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use lockgate_core::decision::{Candidate, Decision, Exclusion, Matched, Standing};
+use lockgate_core::decision::{Candidate, Choice, Decision, Exclusion, Matched, Standing};
 use lockgate_core::record::{Outcome, Record, Target};
-use lockgate_core::{Error, KeyId, Kind};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use lockgate_core::{Attribution, Error, KeyId, Kind, Money, RequestId};
 
-use super::codec::{Eye, Pen};
-use super::{damaged, failure};
+use crate::codec::{Eye, Pen};
+use crate::{damaged, detail};
 
 const VERSION: u8 = 1;
 /// With notes of candidates.
 const NOTED: u8 = 2;
 /// With organisation and team, and notes.
 const OWNED: u8 = 3;
-/// How many shapes are known by heart. Beyond it all are forgotten and written anew: more rows, but no wrong ones.
-const KNOWN: usize = 4_096;
-/// How far ahead of the records the time up to which a shape is in use is set, so that it is seldom moved: one hour in
-/// milliseconds. A shape outlives its last record by no more than this when records are forgotten.
-const AHEAD: i64 = 3_600_000;
-
-const COLUMNS: &str = "key, key_name, customer, asked, provider, model, outcome, error, status, body";
 
 /// The part of a record that others share.
 #[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) key: KeyId,
-    pub(super) key_name: Arc<str>,
-    pub(super) customer: Option<Arc<str>>,
-    pub(super) asked: Arc<str>,
-    pub(super) target: Option<Target>,
-    pub(super) outcome: Outcome,
-    pub(super) error: Option<Kind>,
-    pub(super) status: u16,
-    pub(super) body: Body,
+pub(crate) struct Shape {
+    pub(crate) key: KeyId,
+    pub(crate) key_name: Arc<str>,
+    pub(crate) customer: Option<Arc<str>>,
+    pub(crate) asked: Arc<str>,
+    pub(crate) target: Option<Target>,
+    pub(crate) outcome: Outcome,
+    pub(crate) error: Option<Kind>,
+    pub(crate) status: u16,
+    pub(crate) body: Body,
 }
 
 /// The part of a shape that no filter asks for.
 #[derive(Debug)]
-pub(super) struct Body {
-    pub(super) dialect: Arc<str>,
-    pub(super) stream: bool,
-    pub(super) project: Option<Arc<str>>,
-    pub(super) feature: Option<Arc<str>>,
-    pub(super) organisation: Option<Arc<str>>,
-    pub(super) team: Option<Arc<str>>,
-    pub(super) decision: Option<Arc<Decision>>,
+pub(crate) struct Body {
+    pub(crate) dialect: Arc<str>,
+    pub(crate) stream: bool,
+    pub(crate) project: Option<Arc<str>>,
+    pub(crate) feature: Option<Arc<str>>,
+    pub(crate) organisation: Option<Arc<str>>,
+    pub(crate) team: Option<Arc<str>>,
+    pub(crate) decision: Option<Arc<Decision>>,
 }
 
-/// The shapes that the writer knows.
-#[derive(Debug, Default)]
-pub(super) struct Shapes {
-    known: HashMap<Box<[u8]>, InUse>,
-    /// How often shapes had been deleted when these were known.
-    generation: i64,
-    scratch: Vec<u8>,
+/// The columns that a shape is searched by, as they stand in a row.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    pub(crate) key: KeyId,
+    pub(crate) key_name: Arc<str>,
+    pub(crate) customer: Option<Arc<str>>,
+    pub(crate) asked: Arc<str>,
+    pub(crate) provider: Option<Arc<str>>,
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) outcome: Arc<str>,
+    pub(crate) error: Option<Arc<str>>,
+    pub(crate) status: u16,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct InUse {
-    id: i64,
-    /// No record of this shape arrived later, in Unix milliseconds.
-    until: i64,
+/// What a row has beside its shape.
+#[derive(Debug)]
+pub(crate) struct Own<'a> {
+    pub(crate) id: RequestId,
+    pub(crate) cost: Option<Money>,
+    pub(crate) took_us: u32,
+    pub(crate) first_content_us: Option<u32>,
+    /// In the form of [`detail::write`].
+    pub(crate) detail: &'a [u8],
 }
 
 // === writing ===
 
-impl Shapes {
-    /// To be called first in every transaction that asks for shapes: forgets those that may have been deleted.
-    pub(super) fn begin(&mut self, step: &Connection) -> Result<(), Error> {
-        let mut statement = step.prepare_cached("SELECT shapes FROM revision").map_err(failure)?;
-        let generation = statement.query_row([], |row| row.get(0)).map_err(failure)?;
-        if generation != self.generation {
-            self.forget();
-            self.generation = generation;
-        }
-        Ok(())
-    }
-
-    /// To be called when the transaction fails: what it wrote is not there.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
-    }
-
-    /// The id of the shape of a record that arrived at `at`. Written now, if it is new.
-    pub(super) fn id_of(&mut self, step: &Connection, record: &Record, at: i64) -> Result<i64, Error> {
-        self.scratch.clear();
-        fingerprint(record, &mut self.scratch);
-        if let Some(shape) = self.known.get_mut(&self.scratch[..]) {
-            if at > shape.until {
-                shape.until = at.saturating_add(AHEAD);
-                prolong(step, *shape)?;
-            }
-            return Ok(shape.id);
-        }
-        let until = at.saturating_add(AHEAD);
-        let id = insert(step, record, until)?;
-        if self.known.len() >= KNOWN {
-            self.forget();
-        }
-        self.known.insert(self.scratch.as_slice().into(), InUse { id, until });
-        Ok(id)
-    }
-}
-
-/// Every shape that no record from `before` on can have. How many there were.
-pub(super) fn delete_before(step: &Connection, before: i64) -> Result<usize, Error> {
-    let count = step.execute("DELETE FROM shape WHERE until < ?", [before]).map_err(failure)?;
-    if count > 0 {
-        step.execute("UPDATE revision SET shapes = shapes + 1", []).map_err(failure)?;
-    }
-    Ok(count)
-}
-
-fn prolong(step: &Connection, shape: InUse) -> Result<(), Error> {
-    let mut statement =
-        step.prepare_cached("UPDATE shape SET until = max(until, ?) WHERE id = ?").map_err(failure)?;
-    statement.execute([shape.until, shape.id]).map(drop).map_err(failure)
-}
-
-fn insert(step: &Connection, record: &Record, until: i64) -> Result<i64, Error> {
-    let sql = format!("INSERT INTO shape (until, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)");
-    let mut statement = step.prepare_cached(&sql).map_err(failure)?;
-    let target = record.target.as_ref();
-    let mut body = Vec::with_capacity(128);
-    write_body(record, &mut body);
-    let row = params![
-        until,
-        &*record.key,
-        &*record.key_name,
-        record.attribution.customer.as_deref(),
-        &*record.asked,
-        target.map(|target| &*target.provider),
-        target.map(|target| &*target.model),
-        record.outcome.code(),
-        record.error.map(Kind::code),
-        record.status,
-        body,
-    ];
-    statement.insert(row).map_err(failure)
-}
-
 /// Bytes that are the same for the same shape, and for no other. They are never stored.
-fn fingerprint(record: &Record, out: &mut Vec<u8>) {
+pub(crate) fn fingerprint(record: &Record, out: &mut Vec<u8>) {
     let mut pen = Pen::new(out);
     let whose = &record.attribution;
     pen.note(&record.key);
@@ -184,7 +109,7 @@ fn fingerprint(record: &Record, out: &mut Vec<u8>) {
 /// A version byte, then the fields in this order. The columns `asked`, `provider` and `model` count as seen. Version 2 has
 /// notes of candidates; what needs none is still written as version 1. Version 3 has those, and organisation and team. What was weighed for one request is no part of a
 /// shape but of the detail.
-fn write_body(record: &Record, out: &mut Vec<u8>) {
+pub(crate) fn write_body(record: &Record, out: &mut Vec<u8>) {
     let mut pen = Pen::new(out);
     pen.remember(&record.asked);
     if let Some(target) = &record.target {
@@ -233,51 +158,89 @@ fn write_body(record: &Record, out: &mut Vec<u8>) {
 
 // === reading ===
 
-/// The shape of this id.
-///
-/// # Errors
-/// [`Kind::Internal`] when there is none, or it holds what was never written.
-pub(super) fn get(connection: &Connection, id: i64) -> Result<Shape, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM shape WHERE id = ?");
-    let mut statement = connection.prepare_cached(&sql).map_err(failure)?;
-    let shape = statement.query_row([id], |row| Ok(read(row))).optional().map_err(failure)?;
-    shape.unwrap_or_else(|| Err(damaged(&format!("shape {id} is missing"))))
-}
-
-fn read(row: &Row<'_>) -> Result<Shape, Error> {
-    let word = |at: usize| row.get::<_, Arc<str>>(at).map_err(failure);
-    let words = |at: usize| row.get::<_, Option<Arc<str>>>(at).map_err(failure);
-    let unknown = |code: &str| damaged(&format!("shape: unknown code \"{code}\""));
-    let target = match (words(4)?, words(5)?) {
-        (Some(provider), Some(model)) => Some(Target { provider, model }),
-        (None, None) => None,
-        _ => return Err(damaged("shape: half a target")),
-    };
-    let (outcome, error) = (word(6)?, words(7)?);
-    let asked = word(3)?;
-    let body = row.get_ref(9).map_err(failure)?.as_blob().map_err(|e| damaged(&format!("shape: {e}")))?;
-    let body = {
+impl Columns {
+    /// The shape of these columns and a body.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when they hold what was never written.
+    pub(crate) fn shape(self, body: &[u8]) -> Result<Shape, Error> {
+        let unknown = |code: &str| damaged(&format!("shape: unknown code \"{code}\""));
+        let target = match (self.provider, self.model) {
+            (Some(provider), Some(model)) => Some(Target { provider, model }),
+            (None, None) => None,
+            _ => return Err(damaged("shape: half a target")),
+        };
         let mut eye = Eye::new(body);
-        eye.remember(&asked);
+        eye.remember(&self.asked);
         if let Some(target) = &target {
             eye.remember(&target.provider);
             eye.remember(&target.model);
         }
-        read_body(&mut eye)
+        let body = read_body(&mut eye)
             .filter(|_| eye.is_at_end())
-            .ok_or_else(|| damaged("shape: the body cannot be read"))?
-    };
-    Ok(Shape {
-        key: word(0)?,
-        key_name: word(1)?,
-        customer: words(2)?,
-        asked,
-        target,
-        outcome: Outcome::from_code(&outcome).ok_or_else(|| unknown(&outcome))?,
-        error: error.map(|code| Kind::from_code(&code).ok_or_else(|| unknown(&code))).transpose()?,
-        status: row.get(8).map_err(failure)?,
-        body,
-    })
+            .ok_or_else(|| damaged("shape: the body cannot be read"))?;
+        Ok(Shape {
+            key: self.key,
+            key_name: self.key_name,
+            customer: self.customer,
+            asked: self.asked,
+            target,
+            outcome: Outcome::from_code(&self.outcome).ok_or_else(|| unknown(&self.outcome))?,
+            error: self.error.map(|code| Kind::from_code(&code).ok_or_else(|| unknown(&code))).transpose()?,
+            status: self.status,
+            body,
+        })
+    }
+}
+
+impl Shape {
+    /// The record of this shape and of what its row has of its own.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the detail cannot be read.
+    pub(crate) fn record(&self, own: &Own<'_>) -> Result<Record, Error> {
+        let detail = detail::read(own.detail, &self.asked, self.target.as_ref())?;
+        Ok(Record {
+            id: own.id,
+            dialect: self.body.dialect.clone(),
+            key: self.key.clone(),
+            key_name: self.key_name.clone(),
+            attribution: Attribution {
+                organisation: self.body.organisation.clone(),
+                team: self.body.team.clone(),
+                customer: self.customer.clone(),
+                project: self.body.project.clone(),
+                user: detail.user,
+                feature: self.body.feature.clone(),
+                session: detail.session,
+                tags: detail.tags,
+            },
+            asked: self.asked.clone(),
+            stream: self.body.stream,
+            target: self.target.clone(),
+            outcome: self.outcome,
+            status: self.status,
+            error: self.error,
+            detail: detail.detail,
+            usage: detail.usage,
+            cost: own.cost,
+            took_us: own.took_us,
+            first_content_us: own.first_content_us,
+            overhead_us: detail.overhead_us,
+            decision: self.decision(detail.choice),
+            attempts: detail.attempts,
+            losses: detail.losses,
+        })
+    }
+
+    /// What is of the shape, and what was weighed for this request.
+    fn decision(&self, choice: Option<Box<Choice>>) -> Option<Arc<Decision>> {
+        let decision = self.body.decision.as_ref()?;
+        Some(match choice {
+            None => Arc::clone(decision),
+            choice => Arc::new(Decision { choice, ..Decision::clone(decision) }),
+        })
+    }
 }
 
 fn read_body(eye: &mut Eye<'_>) -> Option<Body> {

@@ -1,6 +1,6 @@
 //! What a record has of its own and no filter asks for: who, how many tokens, which attempts.
 //!
-//! Versions 1 and 2: a version byte, a byte of flags, then the fields in the order of [`write`] in the form of [`super::codec`];
+//! Versions 1 and 2: a version byte, a byte of flags, then the fields in the order of [`write`] in the form of [`crate::codec`];
 //! the columns `asked`, `provider` and `model` count as seen. Version 2 has the last two flags as well; what needs neither
 //! is still written as version 1. Version 3 has a second byte of flags behind the first, and what those say at the end.
 
@@ -11,8 +11,8 @@ use lockgate_core::record::{Attempt, Record, Target};
 use lockgate_core::usage::{Source, Usage};
 use lockgate_core::{Error, Kind, Money, Role};
 
-use super::codec::{Eye, Pen};
-use super::damaged;
+use crate::codec::{Eye, Pen};
+use crate::damaged;
 
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
@@ -50,22 +50,22 @@ mod attempt_has {
 
 /// What [`read`] gives back.
 #[derive(Debug, PartialEq)]
-pub(super) struct Detail {
-    pub(super) overhead_us: u32,
-    pub(super) usage: Option<Usage>,
-    pub(super) detail: Option<String>,
-    pub(super) user: Option<Arc<str>>,
-    pub(super) session: Option<Arc<str>>,
-    pub(super) tags: Vec<Arc<str>>,
-    pub(super) attempts: Vec<Attempt>,
-    pub(super) losses: Vec<Arc<str>>,
-    pub(super) choice: Option<Box<Choice>>,
+pub(crate) struct Detail {
+    pub(crate) overhead_us: u32,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) detail: Option<String>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) session: Option<Arc<str>>,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) losses: Vec<Arc<str>>,
+    pub(crate) choice: Option<Box<Choice>>,
 }
 
 // === writing ===
 
 /// Puts the detail of a record behind what is in `out`.
-pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
+pub(crate) fn write(record: &Record, out: &mut Vec<u8>) {
     let mut pen = Pen::new(out);
     pen.remember(&record.asked);
     if let Some(target) = &record.target {
@@ -194,7 +194,7 @@ const fn rare_counts(usage: &Usage) -> [u64; 4] {
 ///
 /// # Errors
 /// [`Kind::Internal`] when the bytes are not what [`write`] writes, or of a newer version.
-pub(super) fn read(bytes: &[u8], asked: &Arc<str>, target: Option<&Target>) -> Result<Detail, Error> {
+pub(crate) fn read(bytes: &[u8], asked: &Arc<str>, target: Option<&Target>) -> Result<Detail, Error> {
     let mut eye = Eye::new(bytes);
     eye.remember(asked);
     if let Some(target) = target {
