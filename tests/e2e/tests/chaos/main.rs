@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use lockgate_e2e::Connection;
+use lockgate_store::exam::postgres::Schema;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -258,4 +259,54 @@ async fn one_gateway_that_is_killed_never_overshoots() {
     let wild =
         Storm { kills: Duration::from_millis(1_500), lasts: Duration::from_secs(8), cancels: true, ..CALM };
     storm(wild, "sqlite:lockgate.db", None).await.holds(CALM.limit);
+}
+
+/// A storm over gateways that share PostgreSQL, by a way that can be cut; `None` where there is none.
+async fn shared(wild: Storm) -> Option<Left> {
+    let found = tokio::task::spawn_blocking(Schema::find).await.expect("no panic");
+    let schema = found.map_err(|why| lockgate_testkit::skip(&why)).ok()?;
+    let address = schema.address();
+    let way = Way::to(address.host.clone(), address.port).await;
+    let password = address.password.as_ref().map_or_else(String::new, |word| format!(":{}", word.expose()));
+    let (user, database, name) = (&address.user, &address.database, &address.schema);
+    let store = format!("postgres://{user}{password}@{}/{database}?schema={name}", way.address);
+    let left = storm(wild, &store, Some(&way)).await;
+    tokio::task::spawn_blocking(move || drop(schema)).await.expect("no panic");
+    Some(left)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_that_share_a_budget_never_overshoot_it() {
+    let wild = Storm {
+        nodes: 3,
+        lasts: Duration::from_secs(12),
+        kills: Duration::from_secs(2),
+        away: Duration::from_secs(3),
+        cancels: true,
+        ..CALM
+    };
+    if let Some(left) = shared(wild).await {
+        left.holds(wild.limit);
+    }
+}
+
+/// The long version, for each seed that is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn for_as_many_seeds_as_are_asked_for() {
+    let seeds = std::env::var("LOCKGATE_CHAOS").unwrap_or_default();
+    for seed in seeds.split(',').filter_map(|seed| seed.trim().parse().ok()) {
+        let wild = Storm {
+            seed,
+            nodes: 4,
+            clients: 2_000,
+            limit: 50,
+            lasts: Duration::from_secs(60),
+            kills: Duration::from_secs(4),
+            away: Duration::from_secs(20),
+            cancels: true,
+        };
+        if let Some(left) = shared(wild).await {
+            left.holds(wild.limit);
+        }
+    }
 }

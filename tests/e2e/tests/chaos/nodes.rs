@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -117,8 +117,8 @@ impl Node {
 }
 
 impl Way {
-    /// A way to a database at this address.
-    pub(crate) async fn to(target: SocketAddr) -> Self {
+    /// A way to a database: at this host, or behind the socket in this folder.
+    pub(crate) async fn to(host: String, port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let cut = Arc::new(AtomicBool::new(false));
@@ -128,16 +128,24 @@ impl Way {
                 if is_cut.load(Ordering::SeqCst) {
                     continue;
                 }
-                let is_cut = Arc::clone(&is_cut);
+                let (is_cut, host) = (Arc::clone(&is_cut), host.clone());
                 tokio::spawn(async move {
-                    let Ok(mut far) = TcpStream::connect(target).await else { return };
                     let over = async {
                         while !is_cut.load(Ordering::SeqCst) {
                             sleep(Duration::from_millis(20)).await;
                         }
                     };
+                    let through = async {
+                        if host.starts_with('/') {
+                            let mut far = UnixStream::connect(format!("{host}/.s.PGSQL.{port}")).await?;
+                            copy_bidirectional(&mut near, &mut far).await
+                        } else {
+                            let mut far = TcpStream::connect((host.as_str(), port)).await?;
+                            copy_bidirectional(&mut near, &mut far).await
+                        }
+                    };
                     tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        _ = through => {}
                         () = over => {}
                     }
                 });
