@@ -133,7 +133,11 @@ fn without_the_secret_it_is_said_how_to_make_one() {
     let mut command = place.command(&["keys", "create", "--name", "ci"]);
     let run = finish(command.env("LOCKGATE_STORE", "postgres://gate:hidden@127.0.0.1:1/money"));
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("LOCKGATE_SECRET_KEY is not set") && run.err.contains("openssl rand"), "{}", run.err);
+    assert!(
+        run.err.contains("LOCKGATE_SECRET_KEY is not set") && run.err.contains("openssl rand"),
+        "{}",
+        run.err
+    );
 }
 
 #[test]
