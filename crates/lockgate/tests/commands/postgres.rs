@@ -50,11 +50,13 @@ impl Shared {
         (child, said["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned())
     }
 
-    /// The models of the records, once there are so many: they are written a moment after the answer.
+    /// The records, once there are so many: they are written a moment after the answer.
     fn records(&self, count: usize) -> Vec<Value> {
         loop {
-            let mut records = self.json(&["logs"])["records"].take();
-            let records = std::mem::take(records.as_array_mut().unwrap());
+            let run = self.run(&["logs", "--json"]);
+            assert_eq!(run.code, 0, "{}", run.err);
+            let records: Vec<Value> =
+                run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             if records.len() >= count {
                 return records;
             }
@@ -161,5 +163,6 @@ fn a_database_that_is_away_is_named_and_its_password_is_not() {
     let mut command = place.command(&["check"]);
     let run = finish(command.env("LOCKGATE_STORE", "postgres://gate:hidden@db:port/money"));
     assert_eq!(run.code, 3);
-    assert!(run.err.contains("a port that is no number") && !run.err.contains("hidden"), "{}", run.err);
+    let said = format!("{}{}", run.out, run.err);
+    assert!(said.contains("a port that is no number") && !said.contains("hidden"), "{said}");
 }
