@@ -320,7 +320,7 @@ fn reason(verdict: &Verdict) -> String {
         );
         parts.extend(choice.fallback.map(|class| format!("fallback for {}", class.code())));
     }
-    for candidate in &decision.candidates {
+    for candidate in decision.candidates.iter() {
         if let Standing::Excluded(why) = candidate.standing {
             let note = candidate.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
             parts.push(format!("without {}: {}{note}", name(candidate), why.code()));

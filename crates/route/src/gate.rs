@@ -58,9 +58,7 @@ impl Gate<'_> {
         let (endpoint, require, ask) = (&*spot.endpoint, &*spot.require, self.ask);
         let facts = &*endpoint.facts;
         let wishes = ask.preferences.as_deref();
-        if !endpoint.upstream.speaks.is_empty()
-            && endpoint.upstream.speech("", &endpoint.target.model).is_none()
-        {
+        if !spot.spoken {
             return Err((Exclusion::Unknown, None));
         }
         if let Some(why) = &facts.disabled {

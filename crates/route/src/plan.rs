@@ -57,7 +57,8 @@ impl Plan {
     /// [`Refused`] when there is nothing that may be used.
     pub fn make(resolution: &Resolution, ask: &Ask<'_>, moment: &Moment<'_>) -> Result<Self, Refused> {
         let concerned = || resolution.tree.policy.as_ref().is_some_and(|policy| policy.concerns(ask));
-        if resolution.tree.plain && ask.preferences.is_none() && !concerned() && !moment.dry {
+        let unasked = ask.preferences.is_none() && ask.region.is_none() && !concerned();
+        if resolution.tree.plain && unasked && !moment.dry {
             return Ok(Self::ordered(resolution, moment.now, moment.breakers));
         }
         Self::chosen(resolution, ask, moment)
@@ -80,12 +81,13 @@ impl Plan {
         if states.iter().all(|state| state.out_until().is_none()) {
             return plan(resolution.endpoints.clone(), Arc::clone(&resolution.decision));
         }
-        let mut decision = Decision::clone(&resolution.decision);
-        for (candidate, state) in decision.candidates.iter_mut().zip(&states) {
-            if let Some(why) = out_for(*state) {
-                candidate.standing = Standing::Excluded(why);
-            }
-        }
+        let candidates = resolution.decision.candidates.iter().zip(&states);
+        let candidates = candidates.map(|(candidate, state)| {
+            let standing = out_for(*state).map_or(candidate.standing, Standing::Excluded);
+            Candidate { standing, ..candidate.clone() }
+        });
+        let decision =
+            Decision { candidates: candidates.collect(), ..Decision::clone(&resolution.decision) };
         let mut endpoints: Vec<_> = resolution
             .endpoints
             .iter()
@@ -134,17 +136,25 @@ impl Plan {
         }
         let spot = |spot: &u16| &tree.spots[usize::from(*spot)];
         let endpoints: Vec<_> = order.iter().map(|at| Arc::clone(&spot(at).endpoint)).collect();
-        let settings: Vec<_> = order.iter().map(|at| Arc::clone(&spot(at).settings)).collect();
+        let first = order.first().map(|first| Arc::clone(&spot(first).settings));
+        let alike = |at: &u16| {
+            let own = &spot(at).settings;
+            first.as_ref().is_some_and(|first| Arc::ptr_eq(own, first) || own == first)
+        };
+        let apart = if order.iter().all(alike) {
+            Vec::new()
+        } else {
+            order.iter().map(|at| Arc::clone(&spot(at).settings)).collect()
+        };
         let remember = std::mem::take(&mut scene.remember);
-        let decision = Arc::new(told(resolution, scene, &order));
-        let Some(first) = settings.first().map(Arc::clone) else { return Err(Refused { decision }) };
-        let alike = settings.iter().all(|settings| Arc::ptr_eq(settings, &first) || *settings == first);
+        let decision = Arc::new(told(resolution, scene, order));
+        let Some(settings) = first else { return Err(Refused { decision }) };
         Ok(Self {
             endpoints,
-            patience: Patience::of(&first),
+            patience: Patience::of(&settings),
             decision,
-            settings: first,
-            apart: if alike { Vec::new() } else { settings },
+            settings,
+            apart,
             detours,
             remember,
         })
@@ -280,8 +290,22 @@ fn tried(tree: &Tree, shadow: &Node, ask: &Ask<'_>, moment: &Moment<'_>) -> Shad
 }
 
 /// The decision of a walk that is over: what was looked at, renumbered.
-fn told(resolution: &Resolution, scene: Scene<'_>, order: &[u16]) -> Decision {
+fn told(resolution: &Resolution, scene: Scene<'_>, order: Vec<u16>) -> Decision {
     let Scene { tree, mut choice, looked, .. } = scene;
+    let decision = |candidates, choice| Decision {
+        snapshot: resolution.decision.snapshot,
+        matched: resolution.decision.matched,
+        candidates,
+        choice: Some(Box::new(choice)),
+    };
+    let (own, others) = looked.split_at(tree.own);
+    let all_eligible = own.iter().all(|look| matches!(look, Look::Eligible(None)))
+        && others.iter().all(|look| matches!(look, Look::Unseen));
+    if all_eligible {
+        // Every spot stands at its own place, so nothing is renumbered, and all such requests share one list.
+        choice.order = order;
+        return decision(Arc::clone(&tree.candidates), choice);
+    }
     let mut places = vec![u16::MAX; looked.len()];
     let mut candidates = Vec::with_capacity(looked.len());
     for ((look, spot), place) in looked.into_iter().zip(&tree.spots).zip(&mut places) {
@@ -304,12 +328,7 @@ fn told(resolution: &Resolution, scene: Scene<'_>, order: &[u16]) -> Decision {
     if let Some(sticky) = &mut choice.sticky {
         sticky.candidate = place(sticky.candidate);
     }
-    Decision {
-        snapshot: resolution.decision.snapshot,
-        matched: resolution.decision.matched,
-        candidates,
-        choice: Some(Box::new(choice)),
-    }
+    decision(candidates.into(), choice)
 }
 
 // === impl Detours ===
@@ -413,7 +432,7 @@ impl Refused {
         }
         text.pop();
         text.push('.');
-        Error::gateway(kind, text).param("model").candidates(self.decision.candidates.clone())
+        Error::gateway(kind, text).param("model").candidates(self.decision.candidates.to_vec())
     }
 }
 

@@ -319,7 +319,7 @@ impl<'a> Scene<'a> {
         self.choice.values = Arc::default();
         self.choice.terms = all;
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        keyed.into_iter().for_each(|(_, heat)| heat.run(out));
+        keyed.into_iter().for_each(|(_, mut heat)| heat.run(out));
     }
 
     /// Whether what explorations may cost in a day is not used up.
@@ -351,9 +351,9 @@ impl Heat {
         (!rest.is_empty()).then(|| Self { lead: rest.remove(0), rest })
     }
 
-    /// Its spots, in order.
-    pub(crate) fn run(self, out: &mut Vec<u16>) {
+    /// Puts its spots behind what is in `out`, in order.
+    pub(crate) fn run(&mut self, out: &mut Vec<u16>) {
         out.push(self.lead);
-        out.extend(self.rest);
+        out.append(&mut self.rest);
     }
 }

@@ -120,7 +120,7 @@ impl PolicyRule {
     /// Why it does not let a target be used.
     fn refuses(&self, ask: &Ask<'_>, target: &Target, facts: &Facts) -> Option<&'static str> {
         let deny = &self.deny;
-        if deny.names(target) || deny.regions.iter().any(|region| facts.is_in(region)) {
+        if deny.names(target) || deny.may_mean(target) || deny.regions.iter().any(|region| facts.is_in(region)) {
             return Some("it is denied");
         }
         // Where a place is denied, what might be there is too.
@@ -183,6 +183,17 @@ impl Selection {
                     fits(provider, &target.provider) && fits(model, &target.model)
                 })
             })
+    }
+}
+
+impl Selection {
+    /// Whether one of its models may be meant by a target that stands for all of a provider's: what passes through to it
+    /// says nowhere which it uses.
+    fn may_mean(&self, target: &Target) -> bool {
+        let of_it = |pattern: &Arc<str>| {
+            pattern.split_once('/').is_some_and(|(provider, _)| fits(provider, &target.provider))
+        };
+        &*target.model == "*" && self.models.iter().any(of_it)
     }
 }
 

@@ -165,7 +165,7 @@ fn fingerprint(record: &Record, out: &mut Vec<u8>) {
         pen.number(decision.snapshot);
         pen.byte(decision.matched as u8);
         pen.number(decision.candidates.len() as u64);
-        for candidate in &decision.candidates {
+        for candidate in decision.candidates.iter() {
             pen.note(&candidate.provider);
             pen.note(&candidate.model);
             pen.byte(match candidate.standing {
@@ -200,7 +200,7 @@ fn write_body(record: &Record, out: &mut Vec<u8>) {
         pen.number(decision.snapshot);
         pen.word(decision.matched.code());
         pen.number(decision.candidates.len() as u64);
-        for candidate in &decision.candidates {
+        for candidate in decision.candidates.iter() {
             pen.word(&candidate.provider);
             pen.word(&candidate.model);
             // No exclusion has an empty code.
@@ -295,7 +295,8 @@ fn read_decision(eye: &mut Eye<'_>, noted: bool) -> Option<Decision> {
             };
             let note = if noted { eye.option(Eye::word)? } else { None };
             Some(Candidate { provider, model, standing, note })
-        })?,
+        })?
+        .into(),
         choice: None,
     })
 }
