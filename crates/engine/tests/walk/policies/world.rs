@@ -206,7 +206,7 @@ impl Draw {
 
     /// A branch that holds no more than so many others in one another.
     fn branch(&mut self, depth: usize) -> Branch {
-        let mut several = |draw: &mut Self| (0..=draw.0.below(3)).map(|_| draw.branch(depth.saturating_sub(1))).collect();
+        let several = |draw: &mut Self| (0..=draw.0.below(3)).map(|_| draw.branch(depth.saturating_sub(1))).collect();
         match self.0.below(if depth == 0 { 3 } else { 12 }) {
             0 | 1 => {
                 let (provider, model) = (self.pick(&PROVIDERS).into(), self.pick(&MODELS).into());
