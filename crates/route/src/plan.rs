@@ -86,8 +86,7 @@ impl Plan {
             let standing = out_for(*state).map_or(candidate.standing, Standing::Excluded);
             Candidate { standing, ..candidate.clone() }
         });
-        let decision =
-            Decision { candidates: candidates.collect(), ..Decision::clone(&resolution.decision) };
+        let decision = Decision { candidates: candidates.collect(), ..Decision::clone(&resolution.decision) };
         let mut endpoints: Vec<_> = resolution
             .endpoints
             .iter()

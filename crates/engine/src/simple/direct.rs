@@ -98,7 +98,8 @@ pub(super) async fn walk(
         payload: None,
         prompt_bytes: 0,
     };
-    let candidate = snapshot.table.permits(upstream, &model, &route::ask(&seen, engine.state.clock.wall_ms())?);
+    let candidate =
+        snapshot.table.permits(upstream, &model, &route::ask(&seen, engine.state.clock.wall_ms())?);
     let refused = candidate.standing != Standing::Eligible;
     let decision = Arc::new(Decision {
         snapshot: snapshot.table.version(),

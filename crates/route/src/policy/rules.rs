@@ -120,7 +120,10 @@ impl PolicyRule {
     /// Why it does not let a target be used.
     fn refuses(&self, ask: &Ask<'_>, target: &Target, facts: &Facts) -> Option<&'static str> {
         let deny = &self.deny;
-        if deny.names(target) || deny.may_mean(target) || deny.regions.iter().any(|region| facts.is_in(region)) {
+        if deny.names(target)
+            || deny.may_mean(target)
+            || deny.regions.iter().any(|region| facts.is_in(region))
+        {
             return Some("it is denied");
         }
         // Where a place is denied, what might be there is too.

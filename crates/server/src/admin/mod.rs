@@ -1,6 +1,7 @@
 //! The admin endpoints: closed unless authenticated.
 
 mod auth;
+mod documents;
 pub(crate) mod endpoints;
 mod keys;
 mod records;
@@ -28,6 +29,8 @@ pub(crate) fn router(house: &Arc<House>) -> Router {
         .route("/api/v1/records", get(records::find))
         .route("/api/v1/records/{id}", get(records::one))
         .route("/api/v1/health/endpoints", get(endpoints::health))
+        .merge(documents::router("routes", "route"))
+        .merge(documents::router("scores", "scores"))
         .layer(from_fn_with_state(Arc::clone(house), auth::require));
     let metrics = Router::new().route("/metrics", get(metrics));
     let metrics = match house.metrics {

@@ -287,16 +287,17 @@ fn read_decision(eye: &mut Eye<'_>, noted: bool) -> Option<Decision> {
     Some(Decision {
         snapshot: eye.number()?,
         matched: Matched::from_code(&eye.word()?)?,
-        candidates: eye.list(|eye| {
-            let (provider, model, code) = (eye.word()?, eye.word()?, eye.word()?);
-            let standing = match &*code {
-                "" => Standing::Eligible,
-                code => Standing::Excluded(Exclusion::from_code(code)?),
-            };
-            let note = if noted { eye.option(Eye::word)? } else { None };
-            Some(Candidate { provider, model, standing, note })
-        })?
-        .into(),
+        candidates: eye
+            .list(|eye| {
+                let (provider, model, code) = (eye.word()?, eye.word()?, eye.word()?);
+                let standing = match &*code {
+                    "" => Standing::Eligible,
+                    code => Standing::Excluded(Exclusion::from_code(code)?),
+                };
+                let note = if noted { eye.option(Eye::word)? } else { None };
+                Some(Candidate { provider, model, standing, note })
+            })?
+            .into(),
         choice: None,
     })
 }

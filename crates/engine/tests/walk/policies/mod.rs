@@ -103,7 +103,8 @@ async fn nothing_outside_policy_reaches_a_provider_over_ten_thousand_requests() 
         for number in 0..REQUESTS {
             let model = draw.model();
             let said = draw.said(model);
-            let case = Case { policies: &policies, truth: &truth, routes: &routes, holder: &holder, said: &said };
+            let case =
+                Case { policies: &policies, truth: &truth, routes: &routes, holder: &holder, said: &said };
             let error = ask(&stage, &said).await;
             let called = std::mem::take(&mut *moody.called.lock().unwrap());
             moody.script.take();
@@ -114,7 +115,10 @@ async fn nothing_outside_policy_reaches_a_provider_over_ten_thousand_requests() 
                 (None, None) => Vec::new(),
             };
             if let Err(wrong) = case.judge(&called, &looked_at, error.as_ref(), &mut counted) {
-                panic!("world {world}, request {number}: {wrong}\n{said:#?}\n{:#?}\n{policies:#?}", case.whose());
+                panic!(
+                    "world {world}, request {number}: {wrong}\n{said:#?}\n{:#?}\n{policies:#?}",
+                    case.whose()
+                );
             }
         }
     }
@@ -185,7 +189,8 @@ impl Case<'_> {
         counted.answered += usize::from(error.is_none());
         counted.refused += usize::from(called.is_empty());
         for (provider, model) in called {
-            self.may_be_called(provider, model).map_err(|why| format!("{provider}/{model} was called: {why}"))?;
+            self.may_be_called(provider, model)
+                .map_err(|why| format!("{provider}/{model} was called: {why}"))?;
         }
         let targets: BTreeSet<_> = called.iter().collect();
         if self.said.alone && targets.len() > 1 {
@@ -196,12 +201,15 @@ impl Case<'_> {
         }
         for candidate in looked_at {
             let (provider, model) = (&*candidate.provider, &*candidate.model);
-            let forbids = self.fact(provider, model).and_then(|fact| {
-                forbidden(self.policies, &self.whose(), (provider, model), fact)
-            });
+            let forbids = self
+                .fact(provider, model)
+                .and_then(|fact| forbidden(self.policies, &self.whose(), (provider, model), fact));
             match (candidate.standing, forbids) {
                 (Standing::Excluded(Exclusion::NotAllowed), None) => {
-                    return Err(format!("{provider}/{model} was refused, and nothing forbids it: {:?}", candidate.note));
+                    return Err(format!(
+                        "{provider}/{model} was refused, and nothing forbids it: {:?}",
+                        candidate.note
+                    ));
                 }
                 (Standing::Eligible, Some(policy)) => {
                     return Err(format!("{provider}/{model} counts as eligible against {policy}"));
@@ -249,7 +257,8 @@ impl Case<'_> {
             Some(at) => format!("{}/{name}", PROVIDERS[at]),
             None => name.to_owned(),
         };
-        key_may(&self.holder.models, name) || (!ROUTES.contains(&name) && key_may(&self.holder.models, &whole))
+        key_may(&self.holder.models, name)
+            || (!ROUTES.contains(&name) && key_may(&self.holder.models, &whole))
     }
 }
 

@@ -18,7 +18,9 @@ pub(super) fn forbidden<'a>(
     (provider, model): (&str, &str),
     fact: &Fact,
 ) -> Option<&'a str> {
-    let forbids = |policy: &&Plain| !policy.on_trial && concerns(policy, whose) && !permits(policy, provider, model, fact);
+    let forbids = |policy: &&Plain| {
+        !policy.on_trial && concerns(policy, whose) && !permits(policy, provider, model, fact)
+    };
     policies.iter().find(forbids).map(|policy| policy.name.as_str())
 }
 
@@ -101,8 +103,8 @@ fn permits(policy: &Plain, provider: &str, model: &str, fact: &Fact) -> bool {
 fn like(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((start, rest)) => text
-            .strip_prefix(start)
-            .is_some_and(|text| (0..=text.len()).any(|at| text.is_char_boundary(at) && like(rest, &text[at..]))),
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            (0..=text.len()).any(|at| text.is_char_boundary(at) && like(rest, &text[at..]))
+        }),
     }
 }

@@ -191,7 +191,9 @@ impl Draw {
         let classes = [Fallback::Any, Fallback::ContextWindow, Fallback::ContentPolicy, Fallback::RateLimit];
         Route {
             when: (0..self.0.below(3)).map(|_| rule(self)).collect(),
-            fallback: (0..self.0.below(3)).map(|at| (classes[at], vec![self.branch(1), self.branch(0)])).collect(),
+            fallback: (0..self.0.below(3))
+                .map(|at| (classes[at], vec![self.branch(1), self.branch(0)]))
+                .collect(),
             require: self.require(),
             settings: RouteSettings {
                 rounds: Some(u32::from(self.one_in(3))),
@@ -206,7 +208,8 @@ impl Draw {
 
     /// A branch that holds no more than so many others in one another.
     fn branch(&mut self, depth: usize) -> Branch {
-        let several = |draw: &mut Self| (0..=draw.0.below(3)).map(|_| draw.branch(depth.saturating_sub(1))).collect();
+        let several =
+            |draw: &mut Self| (0..=draw.0.below(3)).map(|_| draw.branch(depth.saturating_sub(1))).collect();
         match self.0.below(if depth == 0 { 3 } else { 12 }) {
             0 | 1 => {
                 let (provider, model) = (self.pick(&PROVIDERS).into(), self.pick(&MODELS).into());
@@ -219,7 +222,8 @@ impl Draw {
             6 => Branch::strategy(Strategy::LeastBusy(LeastBusy { branches: several(self) })),
             7 => {
                 let branches: Vec<Branch> = several(self);
-                let branches = branches.into_iter().map(|branch| (branch, 1 + self.0.below(3) as u32)).collect();
+                let branches =
+                    branches.into_iter().map(|branch| (branch, 1 + self.0.below(3) as u32)).collect();
                 Branch::strategy(Strategy::Weighted(Weighted { branches }))
             }
             8 => Branch::strategy(Strategy::Named(Named { route: self.pick(&ROUTES).into() })),
@@ -332,7 +336,8 @@ impl Knowledge for Truth {
     }
 
     fn scales(&self) -> Scales {
-        let scale = |name: &str| Scale { name: name.into(), class: Some(Class::Coding), median: 0.5, spread: 0.3 };
+        let scale =
+            |name: &str| Scale { name: name.into(), class: Some(Class::Coding), median: 0.5, spread: 0.3 };
         Scales { version: "b".into(), all: BENCHMARKS.iter().map(|name| scale(name)).collect() }
     }
 
