@@ -1,5 +1,7 @@
 //! From a config to what serves: providers, routes and keys become a snapshot.
 
+#[cfg(test)]
+mod example;
 pub(crate) mod routes;
 pub(crate) mod wildcards;
 

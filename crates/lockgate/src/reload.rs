@@ -383,7 +383,9 @@ mod tests {
         house.write("lockgate.yaml", "providers: { other: { type: demo } }\n");
         house.reloader.look();
         assert_eq!(target(&house).as_deref(), Some("chat"));
-        let rejected = |events: &[Noted]| events.iter().any(|e| format!("{e:?}").contains("route \\\"bot"));
+        let rejected = |events: &[Noted]| {
+            events.iter().any(|e| format!("{e:?}").contains("is not good under this file"))
+        };
         let events = house.events.take();
         assert!(rejected(&events), "{events:?}");
         put(&house, Some(r#"["other/chat"]"#));

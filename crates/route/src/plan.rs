@@ -8,8 +8,10 @@ use lockgate_core::{Error, Kind, Tick};
 
 use crate::ask::Ask;
 use crate::breaker::{Settings, State};
+use crate::calls;
 use crate::endpoint::Endpoint;
 use crate::gate::Moment;
+use crate::health::Tally;
 use crate::preferences::{Preferences, Sort};
 use crate::rank::{Look, Node, Scene};
 use crate::route::RouteSettings;
@@ -56,7 +58,8 @@ impl Plan {
     /// # Errors
     /// [`Refused`] when there is nothing that may be used.
     pub fn make(resolution: &Resolution, ask: &Ask<'_>, moment: &Moment<'_>) -> Result<Self, Refused> {
-        let concerned = || resolution.tree.policy.as_ref().is_some_and(|policy| policy.concerns(ask));
+        let concerned =
+            || resolution.tree.policy.as_ref().is_some_and(|policy| !policy.applying(ask).is_empty());
         let unasked = ask.preferences.is_none() && ask.region.is_none() && !concerned();
         if resolution.tree.plain && unasked && !moment.dry {
             return Ok(Self::ordered(resolution, moment.now, moment.breakers));
@@ -67,8 +70,17 @@ impl Plan {
     /// The ordered strategy: as declared, less what is out of rotation. When all of it is, the one that returns first
     /// is tried all the same: a likely failure is better than a sure one.
     pub fn ordered(resolution: &Resolution, now: Tick, settings: &Settings) -> Self {
-        let states: Vec<State> =
-            resolution.endpoints.iter().map(|endpoint| endpoint.admit(now, settings)).collect();
+        let mut states: Vec<State> =
+            resolution.endpoints.iter().map(|endpoint| endpoint.state(now)).collect();
+        // Whoever is called first is admitted now, as that may be a probe; the others when their turn comes.
+        for (endpoint, state) in resolution.endpoints.iter().zip(&mut states) {
+            if state.out_until().is_none() {
+                *state = endpoint.admit(now, settings);
+                if state.out_until().is_none() {
+                    break;
+                }
+            }
+        }
         let plan = |endpoints, decision| Self {
             endpoints,
             patience: resolution.patience,
@@ -119,6 +131,7 @@ impl Plan {
         }
         if !moment.dry {
             take_probe(&mut scene, &mut order);
+            hear_of_calls(&scene);
             if let Some(cost) = scene.pay_exploring {
                 tree.registry.explore(ask.wall_ms, cost);
             }
@@ -256,6 +269,16 @@ fn take_probe(scene: &mut Scene<'_>, order: &mut Vec<u16>) {
         }
         scene.exclude(first, why, None);
         order.remove(0);
+    }
+}
+
+/// What became of the calls of tools that the session's target made is heard when their results come: in the request that goes
+/// on with the turn, in any dialect, and however the answer was sent.
+fn hear_of_calls(scene: &Scene<'_>) {
+    let Some(memory) = scene.memory.as_ref().filter(|_| scene.ask.mid_turn()) else { return };
+    let seen = scene.ask.payload().map(calls::tally).unwrap_or_default();
+    if seen != Tally::default() {
+        scene.tree.registry.health(&memory.target).tool_calls(scene.moment.now, seen);
     }
 }
 

@@ -129,12 +129,13 @@ impl Table {
     pub fn permits(&self, upstream: &Upstream, model: &Arc<str>, ask: &Ask<'_>) -> Candidate {
         let target = Target { provider: Arc::clone(&upstream.name), model: Arc::clone(model) };
         let candidate = Candidate::eligible(&target);
-        let policy = self.policy.as_ref().filter(|policy| policy.concerns(ask));
+        let policy = self.policy.as_ref().map(|policy| (policy, policy.applying(ask)));
+        let policy = policy.filter(|(_, applying)| !applying.is_empty());
         if policy.is_none() && ask.region.is_none() {
             return candidate;
         }
         let facts = self.knowledge.facts(upstream, model);
-        let note = match policy.map(|policy| policy.judge(ask, &target, &facts)) {
+        let note = match policy.map(|(policy, applying)| policy.judge(&applying, ask, &target, &facts)) {
             Some(Judgement::Blocked(note)) => return candidate.excluded(Exclusion::NotAllowed, Some(note)),
             Some(Judgement::OnTrial(note)) => Some(note),
             Some(Judgement::Allowed) | None => None,

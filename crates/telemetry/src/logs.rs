@@ -60,6 +60,9 @@ impl Log {
                     line.text("provider", provider).text("credential", credential).text("kind", kind.code())
                 });
             }
+            Event::RoutingIncident { at, why } => {
+                self.say(Level::Warn, "routing_incident", |line| line.text("at", at).text("why", why));
+            }
             Event::ConfigReloaded { version } => {
                 self.say(Level::Info, "config_reloaded", |line| line.number("version", version));
             }

@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     record_writes: Histogram,
     store_failures: Counter,
     credential_rests: Family<[(&'static str, String); 2], Counter>,
+    routing_incidents: Counter,
     config_reloads: Labelled<Counter>,
     config_version: Gauge,
     certificate_reloads: Labelled<Counter>,
@@ -98,6 +99,9 @@ impl Metrics {
             Event::CredentialRests { provider, kind, .. } => {
                 let labels = [("provider", (*provider).to_owned()), ("kind", kind.code().to_owned())];
                 self.credential_rests.get_or_create(&labels).inc();
+            }
+            Event::RoutingIncident { .. } => {
+                self.routing_incidents.inc();
             }
             Event::ConfigReloaded { version } => {
                 self.config_reloads.get_or_create(&ACCEPTED).inc();
@@ -188,6 +192,12 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             &["provider", "kind"],
             "How often one of several credentials for a provider was refused and is not shown for a while",
             Family::default(),
+        ),
+        routing_incidents: book.enter(
+            "lockgate_routing_incidents",
+            &[],
+            "Conditions of rules and policies that could not be evaluated for a request; the log says which",
+            Counter::default(),
         ),
         config_reloads: book.enter(
             "lockgate_config_reloads",

@@ -55,6 +55,7 @@ pub(crate) fn every_event() -> Vec<(&'static str, Event<'static>)> {
         StoreFailed Event::StoreFailed { detail: "disk full" },
         BreakerChanged Event::BreakerChanged { provider: "openai", model: "gpt-5", open: true },
         CredentialRests Event::CredentialRests { provider: "openai", credential: "#2 \u{2026}9f3a", kind: Kind::UpstreamRateLimited },
+        RoutingIncident Event::RoutingIncident { at: "rule 1", why: "no such key" },
         ConfigReloaded Event::ConfigReloaded { version: 3 },
         ConfigRejected Event::ConfigRejected { detail: "lockgate.yaml:3:5: unknown" },
         CertificateReloaded Event::CertificateReloaded,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use lockgate_core::decision::Incident;
 use lockgate_core::money::Bill;
 use lockgate_core::record::Target;
 
-use super::{Judgement, Policy};
+use super::{Applying, Judgement, Policy};
 use crate::ask::Ask;
 use crate::condition::Condition;
 use crate::preferences::MaxPrice;
@@ -83,14 +84,19 @@ impl Policies {
 }
 
 impl Policy for Policies {
-    fn concerns(&self, ask: &Ask<'_>) -> bool {
-        self.rules.iter().any(|rule| rule.applies(ask).is_some())
+    fn applying(&self, ask: &Ask<'_>) -> Vec<Applying> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter_map(|(rule, it)| Some(Applying { rule, incident: it.applies(ask)? })).collect()
     }
 
-    fn judge(&self, ask: &Ask<'_>, target: &Target, facts: &Facts) -> Judgement {
+    fn judge(&self, applying: &[Applying], ask: &Ask<'_>, target: &Target, facts: &Facts) -> Judgement {
         let mut trial = None;
-        for rule in &self.rules {
-            let Some(doubt) = rule.applies(ask) else { continue };
+        for Applying { rule, incident } in applying {
+            let Some(rule) = self.rules.get(*rule) else { continue };
+            let doubt = match incident {
+                Some(_) => " (its condition cannot be evaluated, so it applies)",
+                None => "",
+            };
             let Some(why) = rule.refuses(ask, target, facts) else { continue };
             let note = || -> Arc<str> { format!("{}: {why}{doubt}", rule.name).into() };
             if !rule.on_trial {
@@ -105,15 +111,15 @@ impl Policy for Policies {
 // === impl PolicyRule ===
 
 impl PolicyRule {
-    /// Whether it applies; if so, the doubt that it applies with, if any.
-    fn applies(&self, ask: &Ask<'_>) -> Option<&'static str> {
+    /// Whether it applies; if so, why that is in doubt, if it is.
+    fn applies(&self, ask: &Ask<'_>) -> Option<Option<Incident>> {
         if !self.audience.holds(ask) {
             return None;
         }
         match self.condition.as_ref().map(|condition| condition.evaluate(ask)) {
-            None | Some(Ok(true)) => Some(""),
+            None | Some(Ok(true)) => Some(None),
             Some(Ok(false)) => None,
-            Some(Err(_)) => Some(" (its condition cannot be evaluated, so it applies)"),
+            Some(Err(incident)) => Some(Some(incident)),
         }
     }
 

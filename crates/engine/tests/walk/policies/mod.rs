@@ -2,6 +2,7 @@
 //! judged by a second statement of what policies mean.
 
 mod plain;
+mod through;
 mod world;
 
 use std::collections::BTreeSet;

@@ -9,6 +9,7 @@ use lockgate_core::Money;
 use super::table::{self, millionths};
 use super::{Dollars, Explore, Missing, Mode, Score, Weigh};
 use crate::draw::{draw, share};
+use crate::estimate::Size;
 use crate::rank::{Chooser, Heat, Scene};
 use crate::route::Branch;
 use crate::strategy::Choose;
@@ -111,7 +112,7 @@ impl Score {
             return 0;
         }
         let facts = &scene.tree.spots[usize::from(former.candidate)].endpoint.facts;
-        let (Some(with), Some(without)) = (former.cost, crate::estimate::cost(facts, scene.ask, 0)) else { return 0 };
+        let (Some(with), Some(without)) = (former.cost, crate::estimate::cost(facts, Size::of(scene.ask), 0)) else { return 0 };
         match &self.mode {
             Mode::Dollars(_) => without.nanos().saturating_sub(with.nanos()).max(0),
             Mode::Sum(weigh) => {
