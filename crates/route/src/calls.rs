@@ -151,6 +151,7 @@ mod tests {
     use super::*;
     use crate::strategy::Cost;
     use crate::testing::{House, branches, facts, target};
+    use crate::view::Facts;
     use crate::{Ask, Strategy, Told};
 
     fn of(body: &str) -> (u32, u32) {
@@ -207,7 +208,8 @@ mod tests {
 
     #[test]
     fn the_calls_of_tools_that_a_target_made_are_heard_of_when_their_results_come() {
-        let facts = [("p/a", facts("a", 1.0, 1.0, &[])), ("p/b", facts("b", 2.0, 2.0, &[]))];
+        let of = |price| Facts { abilities: None, ..facts("f", price, price, &[]) };
+        let facts = [("p/a", of(1.0)), ("p/b", of(2.0))];
         let house = House::with(&facts, &[], Strategy::Cost(Cost { branches: branches(&["p/*"]) }));
         let body = r#"{"model":"r","tools":[{"type":"function","function":{"name":"find"}}],"messages":[
             {"role":"assistant","tool_calls":[{"id":"1","function":{"name":"find","arguments":"{"}},
