@@ -109,7 +109,7 @@ pub struct KeptRoute<'a> {
 /// The names of the routes that a text declares, whatever else is wrong with it.
 pub fn route_names(text: &str) -> Vec<String> {
     let tree = document::read(text, &|_| Some(String::new()), &mut Findings::default());
-    let routes = tree.and_then(|root| root.member(ROUTES).map(|routes| routes.keys()));
+    let routes = tree.and_then(|root| root.member(ROUTES).map(Node::keys));
     routes.unwrap_or_default()
 }
 

@@ -69,7 +69,7 @@ impl Cabinet for Drawers {
 impl Drawers {
     /// The names of a kind that belong to the file: its routes, or the benchmarks of its table.
     fn of_file(&self, kind: &str) -> Result<BTreeSet<String>, Objection> {
-        let text = settings::text(self.file.as_deref()).map_err(of_config)?;
+        let text = settings::text(self.file.as_deref()).map_err(|failure| of_config(&failure))?;
         if kind == ROUTES {
             return Ok(lockgate_config::route_names(&text).into_iter().collect());
         }
@@ -88,7 +88,7 @@ impl Drawers {
         if body.is_some() && self.of_file(ROUTES)?.contains(name) {
             return Err(owned(ROUTES, name));
         }
-        let text = settings::text(self.file.as_deref()).map_err(of_config)?;
+        let text = settings::text(self.file.as_deref()).map_err(|failure| of_config(&failure))?;
         let kept = Kept::read(&*self.store)?;
         let (_, before) = settings::diagnose(&text, &kept);
         let (_, after) = settings::diagnose(&text, &kept.with(ROUTES, name, body));
@@ -133,7 +133,7 @@ impl Drawers {
 
 /// What a row is of: two rows of one cell would contradict each other.
 fn cell(row: &Row) -> (&str, String) {
-    let model = if row.model.contains('/') { row.model.to_string() } else { family(&row.model).to_string() };
+    let model = if row.model.contains('/') { row.model.to_string() } else { family(&row.model) };
     (&row.benchmark, model)
 }
 
@@ -168,7 +168,7 @@ fn owned(kind: &str, name: &str) -> Objection {
     })
 }
 
-fn of_config(failure: Failure) -> Objection {
+fn of_config(failure: &Failure) -> Objection {
     Objection::Outdated(failure.message().to_owned())
 }
 

@@ -52,7 +52,7 @@ impl Knowledge for Known {
     }
 
     fn scales(&self) -> Scales {
-        let class = |at: usize| (at % 2 == 0).then_some(Class::Coding);
+        let class = |at: usize| at.is_multiple_of(2).then_some(Class::Coding);
         let scale = |at| Scale { name: name(at), class: class(at), median: 0.5, spread: 0.3 };
         Scales { version: "b".into(), all: (0..BENCHMARKS).map(scale).collect() }
     }

@@ -141,7 +141,7 @@ impl Table {
             Some(Judgement::Allowed) | None => None,
         };
         if ask.region.is_some_and(|region| !facts.is_in(region)) {
-            return candidate.excluded(Exclusion::Region, facts.region.clone());
+            return candidate.excluded(Exclusion::Region, facts.region);
         }
         Candidate { note, ..candidate }
     }

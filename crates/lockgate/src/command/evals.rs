@@ -201,7 +201,7 @@ fn run_set(context: &Context, args: &Set) -> Outcome {
     let drawer = Drawer::made(context, SCORES)?;
     let name = args.name.as_deref().unwrap_or(&args.benchmark);
     let mut kept = drawer.newest(name)?.as_ref().map(rows).unwrap_or_default();
-    let own = |model: &str| if model.contains('/') { model.to_owned() } else { family(model).to_string() };
+    let own = |model: &str| if model.contains('/') { model.to_owned() } else { family(model) };
     let is_same = |row: &Row| *row.benchmark == *args.benchmark && own(&row.model) == own(&args.model);
     // What the benchmark is, its other rows say.
     let like = kept.iter().find(|row| *row.benchmark == *args.benchmark).cloned();

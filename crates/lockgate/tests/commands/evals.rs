@@ -149,6 +149,7 @@ impl Served {
     }
 
     /// Waits until a model is answered so; a running gateway looks four times a second.
+    #[expect(clippy::disallowed_methods, reason = "the gateway is another process, with a clock of its own")]
     fn waits_for(&self, model: &str, status: u16) {
         let start = Instant::now();
         while self.chat(model) != status {
