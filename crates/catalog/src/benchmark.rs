@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use lockgate_core::decision::Class;
 
-pub use read::{Mistake, from_csv, from_json};
+pub use read::{Mistake, from_csv, from_json, to_json};
 pub use scale::{Anchors, family};
 
 use crate::model::Day;

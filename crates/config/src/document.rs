@@ -86,6 +86,38 @@ impl Value {
     }
 }
 
+impl Node {
+    /// The value of a key, of a mapping that has it.
+    pub(crate) fn member(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The keys of a mapping.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let Value::Map(entries) = &self.value else { return Vec::new() };
+        entries.iter().map(|entry| entry.key.clone()).collect()
+    }
+
+    /// The same with a value at the end of a path of keys; mappings that are not there are made. What is no mapping stays as
+    /// it is.
+    pub(crate) fn with(self, path: &[&str], value: Self) -> Self {
+        let [key, rest @ ..] = path else { return value };
+        let mut entries = match &self.value {
+            Value::Map(entries) => entries.to_vec(),
+            Value::Null => Vec::new(),
+            _ => return self,
+        };
+        let place = entries.iter().position(|entry| entry.key == *key);
+        let inner = place
+            .map_or_else(|| Self { at: value.at, value: Value::Null }, |place| entries.remove(place).value);
+        let at = inner.at;
+        let entry = Entry { key: (*key).to_owned(), at, value: inner.with(rest, value) };
+        entries.insert(place.unwrap_or(entries.len()), entry);
+        Self { value: Value::Map(Rc::new(entries)), ..self }
+    }
+}
+
 /// Reads a text to its tree. `None` if there is no tree to look at; why is in the findings. Duplicate keys, tags
 /// and faulty variables are findings too, but leave a tree.
 pub(crate) fn read(text: &str, env: Env<'_>, findings: &mut Findings) -> Option<Node> {

@@ -34,8 +34,8 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::declare::settings;
-use crate::diagnostic::{Complaint, Findings};
-use crate::document::Value;
+use crate::diagnostic::{Complaint, Findings, Position};
+use crate::document::{Node, Value};
 use crate::setting::{Fields, Place, Section, Setting};
 
 pub use crate::attribution::{Aspect, Attribution};
@@ -103,6 +103,59 @@ pub struct Known<'a> {
     pub conditions: fn(&str) -> Vec<ConditionFault>,
 }
 
+/// A route that is kept beside the file.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptRoute<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What would stand under the name in the file, as JSON.
+    pub body: &'a str,
+}
+
+/// The names of the routes that a text declares, whatever else is wrong with it.
+pub fn route_names(text: &str) -> Vec<String> {
+    let tree = document::read(text, &|_| Some(String::new()), &mut Findings::default());
+    let routes = tree.and_then(|root| root.member(ROUTES).map(Node::keys));
+    routes.unwrap_or_default()
+}
+
+/// Where the store of a config is, whatever else is wrong with the text: what is kept there may be what it lacks.
+pub fn store_of(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Store {
+    let mut findings = Findings::default();
+    let tree = document::read(text, env, &mut findings);
+    let mut cx =
+        Context::new(&Known { providers: &[], benchmarks: &[], conditions: |_| Vec::new() }, &mut findings);
+    let said = tree.and_then(|root| Store::read(root.member("store")?, &mut cx));
+    said.unwrap_or_else(|| Config::default().store)
+}
+
+/// The section that routes stand in.
+const ROUTES: &str = "routes";
+
+impl KeptRoute<'_> {
+    /// The tree of the file with this route among its routes.
+    fn put_into(&self, root: Node, findings: &mut Findings) -> Node {
+        let path = path_of(&[ROUTES, self.name]);
+        if let Some(at) = root.member(ROUTES).and_then(|routes| routes.member(self.name)).map(|own| own.at) {
+            let message = format!("{path}: is kept in the store as well; what the file says holds");
+            findings.add(Severity::Warning, &path, at, Complaint::new(message));
+            return root;
+        }
+        let mut own = Findings::default();
+        let tree = document::read(self.body, &|_| None, &mut own);
+        for found in own.finish() {
+            let at = Position { line: found.line, column: found.column };
+            let inner = if found.path.is_empty() { path.clone() } else { format!("{path}.{}", found.path) };
+            let complaint = Complaint { message: format!("{inner}: {}", found.message), hint: found.hint };
+            findings.add(found.severity, &inner, at, complaint);
+        }
+        match tree {
+            Some(tree) => root.with(&[ROUTES, self.name], tree),
+            None => root,
+        }
+    }
+}
+
 impl<'a> Known<'a> {
     /// These providers, and nothing that conditions or benchmarks are checked by.
     pub const fn providers(providers: &'a [&'a str]) -> Self {
@@ -119,8 +172,21 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     known: &Known<'_>,
 ) -> (Option<Config>, Vec<Diagnostic>) {
+    load_with(text, &[], env, known)
+}
+
+/// Compiles the text of a lockgate.yaml together with routes that are kept beside it, as if they stood in it. What is found in
+/// one of them has the path `routes.NAME` and a place in its own text. They cannot use variables. Where the file has a
+/// route of the same name, the file's holds, with a warning.
+pub fn load_with(
+    text: &str,
+    kept: &[KeptRoute<'_>],
+    env: &dyn Fn(&str) -> Option<String>,
+    known: &Known<'_>,
+) -> (Option<Config>, Vec<Diagnostic>) {
     let mut findings = Findings::default();
     let tree = document::read(text, env, &mut findings);
+    let tree = tree.map(|root| kept.iter().fold(root, |root, route| route.put_into(root, &mut findings)));
     let config = tree.and_then(|root| {
         let mut cx = Context::new(known, &mut findings);
         let config = Config::read(&root, &mut cx)?;

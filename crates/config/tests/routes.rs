@@ -49,7 +49,7 @@ fn full() -> Config {
     let (config, said) = read(include_str!("full.yaml"));
     assert_eq!(
         said,
-        "90:67: warning: routes.support-bot.use.score.benchmarks.my-evals: no scores are known of a benchmark \"my-evals\"\n  hint: import them: lockgate evals import my-evals FILE"
+        "90:67: warning: routes.support-bot.use.score.benchmarks.my-evals: no scores are known of a benchmark \"my-evals\"\n  hint: import them: lockgate evals import FILE --name my-evals"
     );
     config.unwrap()
 }
@@ -162,7 +162,7 @@ routes:
 13:42: error: routes.a.use.score.benchmarks.swe-bench-verfied: a weight must be larger than 0
   hint: leave out what does not count
 13:45: warning: routes.a.use.score.benchmarks.own: no scores are known of a benchmark "own"
-  hint: import them: lockgate evals import own FILE
+  hint: import them: lockgate evals import FILE --name own
 14:27: error: routes.a.use.score.weigh.quality: "-1" is negative
   hint: write it like 1 or 0.25, with at most 6 decimals
 15:16: error: routes.a.use.score.value: has a meaning for "mode: dollars" only

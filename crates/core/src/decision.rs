@@ -19,8 +19,9 @@ pub struct Decision {
     pub snapshot: u64,
     /// What the name in the request was taken for.
     pub matched: Matched,
-    /// Every target that was looked at: in the order of preference, unless there is a choice, which has that order.
-    pub candidates: Vec<Candidate>,
+    /// Every target that was looked at: in the order of preference, unless there is a choice, which has that order. Shared
+    /// by the requests that exclude none.
+    pub candidates: Arc<[Candidate]>,
     /// What was weighed for this very request; absent where nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Box<Choice>>,

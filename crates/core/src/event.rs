@@ -95,6 +95,14 @@ pub enum Event<'a> {
         /// The number of its life.
         epoch: i64,
     },
+    /// A condition of a rule or a policy could not be evaluated; the request fell to the branch declared for that, or the policy
+    /// applied.
+    RoutingIncident {
+        /// The rule's or the policy's name.
+        at: &'a str,
+        /// Why.
+        why: &'a str,
+    },
     /// A new config is in force.
     ConfigReloaded {
         /// The version of the snapshot.

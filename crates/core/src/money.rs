@@ -128,7 +128,12 @@ impl Bill {
 
     /// The total, rounded once, half up, to nano-dollars; `None` when it is more than [`Money`] can hold.
     pub fn total(self) -> Option<Money> {
-        let nanos = self.exact.checked_add(TOKENS_PER_PRICE / 2)? / TOKENS_PER_PRICE;
+        let exact = self.exact.checked_add(TOKENS_PER_PRICE / 2)?;
+        // Up to 18,446 dollars the division is one of words, which costs a tenth.
+        let nanos = match u64::try_from(exact) {
+            Ok(exact) => u128::from(exact / TOKENS_PER_PRICE as u64),
+            Err(_) => exact / TOKENS_PER_PRICE,
+        };
         i64::try_from(nanos).ok().map(Money)
     }
 }

@@ -1,7 +1,8 @@
 //! The route room: a name that stands for targets, and a request, become a plan.
 
 use http::HeaderMap;
-use lockgate_core::{Attribution, Error, Kind, Payload, Principal, id};
+use lockgate_core::decision::Incident;
+use lockgate_core::{Attribution, Error, Event, Kind, Payload, Principal, id};
 use lockgate_dialect::{Losses, Turn};
 use lockgate_route::{Ask, Endpoint, Moment, Plan, Resolution, preferences};
 
@@ -34,7 +35,15 @@ pub(crate) fn plan(state: &State, resolution: &Resolution, seen: &Seen<'_>) -> R
     if resolution.endpoints.iter().all(|endpoint| is_openrouter(endpoint)) {
         ask.preferences = None;
     }
-    Plan::make(resolution, &ask, &moment).map_err(|refused| refused.error(seen.model))
+    let planned = Plan::make(resolution, &ask, &moment);
+    let decision = match &planned {
+        Ok(plan) => &plan.decision,
+        Err(refused) => &refused.decision,
+    };
+    for Incident { at, why } in decision.choice.iter().flat_map(|choice| &choice.incidents) {
+        state.events.emit(&Event::RoutingIncident { at, why });
+    }
+    planned.map_err(|refused| refused.error(seen.model))
 }
 
 /// The request as a decision sees it.

@@ -1,5 +1,7 @@
 //! From a config to what serves: providers, routes and keys become a snapshot.
 
+#[cfg(test)]
+mod example;
 pub(crate) mod routes;
 pub(crate) mod wildcards;
 
@@ -7,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lockgate_catalog::Catalog;
-use lockgate_catalog::benchmark::{Benchmarks, from_csv, from_json};
+use lockgate_catalog::benchmark::{Benchmarks, Row, from_csv, from_json};
 use lockgate_config::Config;
 use lockgate_core::key::KeyState;
 use lockgate_core::port::KeyStore;
@@ -16,6 +18,7 @@ use lockgate_engine::{AttributionRules, House, KeyTable, Known, Snapshot};
 use lockgate_route::{Registry, Table};
 
 use crate::catalogue;
+use crate::kept::Kept;
 
 /// The system's clocks.
 pub(crate) struct SystemClock(std::time::Instant);
@@ -82,25 +85,34 @@ pub(crate) fn catalog(config: &Config, upstreams: &[Arc<Upstream>]) -> Result<Ar
         .map_err(|wrong| format!("catalog.file: {}", wrong.join("\ncatalog.file: ")))
 }
 
-/// The scores in benchmarks: the built-in ones, and over them those of the file that the config names.
+/// The scores in benchmarks: the built-in ones, over them those of the store, and over all those of the file that the config
+/// names: what was reviewed with the file counts more than what was said by the way. A benchmark that the file has is the
+/// file's alone.
 ///
 /// # Errors
 /// Everything that is wrong with that file, one a line.
-pub(crate) fn scores(config: &Config) -> Result<Arc<Benchmarks>, String> {
-    let built_in = Benchmarks::built_in();
-    let Some(file) = &config.catalog.scores else { return Ok(Arc::new(built_in)) };
+pub(crate) fn scores(config: &Config, kept: &Kept) -> Result<Arc<Benchmarks>, String> {
+    let of_file = scores_of_file(config)?;
+    let is_files = |row: &Row| of_file.iter().any(|own| own.benchmark == row.benchmark);
+    let mut rows = kept.rows();
+    rows.retain(|row| !is_files(row));
+    Ok(Arc::new(Benchmarks::built_in().with(rows.into_iter().chain(of_file))))
+}
+
+/// The scores of the file that the config names, if it names one.
+///
+/// # Errors
+/// Everything that is wrong with it, one a line.
+pub(crate) fn scores_of_file(config: &Config) -> Result<Vec<Row>, String> {
+    let Some(file) = &config.catalog.scores else { return Ok(Vec::new()) };
     let wrong = |what: &dyn std::fmt::Display| format!("catalog.scores: {}: {what}", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
     let rows = if text.trim_start().starts_with(['[', '{']) { from_json(&text) } else { from_csv(&text) };
-    match rows {
-        Ok(rows) => Ok(Arc::new(built_in.with(rows))),
-        Err(mistakes) => {
-            let lines = mistakes
-                .iter()
-                .map(|mistake| wrong(&format_args!("line {}: {}", mistake.line, mistake.what)));
-            Err(lines.collect::<Vec<_>>().join("\n"))
-        }
-    }
+    rows.map_err(|mistakes| {
+        let lines =
+            mistakes.iter().map(|mistake| wrong(&format_args!("line {}: {}", mistake.line, mistake.what)));
+        lines.collect::<Vec<_>>().join("\n")
+    })
 }
 
 /// What routing may know of models.

@@ -1,11 +1,13 @@
 //! The `lockgate` command: parses arguments, wires the parts, runs.
 
 mod assemble;
+mod cabinet;
 mod catalogue;
 mod command;
 mod existing;
 mod exit;
 mod installation;
+mod kept;
 mod moment;
 mod nearest;
 mod paint;
@@ -47,6 +49,8 @@ enum Command {
     Explain(command::explain::Args),
     Doctor(command::doctor::Args),
     Catalog(command::catalog::Args),
+    Routes(command::routes::Args),
+    Evals(command::evals::Args),
     DemoUpstream(command::demo_upstream::Args),
 }
 
@@ -62,6 +66,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain::run(&context, &args),
         Command::Doctor(args) => command::doctor::run(&context, &args),
         Command::Catalog(args) => command::catalog::run(&context, &args),
+        Command::Routes(args) => command::routes::run(&context, &args),
+        Command::Evals(args) => command::evals::run(&context, &args),
         Command::DemoUpstream(args) => command::demo_upstream::run(&context, args),
     };
     result.map_or_else(|failure| failure.report(context.json), |()| ExitCode::SUCCESS)

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_config::ModelCatalog;
-use lockgate_core::port::KeyStore;
+use lockgate_core::port::{DocumentStore, KeyStore};
 use lockgate_core::{Event, Key};
 use lockgate_engine::{Snapshot, State};
 use lockgate_server::Certificates;
 
 use crate::assemble::{self, Sources};
+use crate::kept::Kept;
 use crate::settings::Settings;
 
 /// How often changes are looked for. Looking is a few calls to the file system and one query of one row.
@@ -21,6 +22,7 @@ pub(crate) const EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct Reloader {
     state: Arc<State>,
     store: Arc<dyn KeyStore>,
+    documents: Arc<dyn DocumentStore>,
     /// Keys that live only as long as the process.
     own_keys: Vec<Key>,
     file: Option<Watched>,
@@ -30,6 +32,8 @@ pub(crate) struct Reloader {
     scores: Option<Watched>,
     certificates: Option<(Arc<Certificates>, [Watched; 2])>,
     revision: Option<u64>,
+    /// That of the routes and scores of the store.
+    kept_revision: Option<u64>,
 }
 
 /// A file and what it was when it was last looked at.
@@ -42,15 +46,16 @@ struct Watched {
 type Mark = (u64, Option<std::time::SystemTime>, u64);
 
 impl Reloader {
-    /// `revision` is that of the keys in force, read before they were: a key made in between is then seen as new.
+    /// The revisions are those of the keys and of the documents in force, read before they were: what was made in between is then
+    /// seen as new.
     pub(crate) fn new(
         state: Arc<State>,
-        store: Arc<dyn KeyStore>,
+        (store, documents): (Arc<dyn KeyStore>, Arc<dyn DocumentStore>),
         own_keys: Vec<Key>,
         file: Option<PathBuf>,
         lists: &ModelCatalog,
         certificates: Option<Arc<Certificates>>,
-        revision: Option<u64>,
+        (revision, kept_revision): (Option<u64>, Option<u64>),
     ) -> Self {
         let certificates = certificates.map(|certificates| {
             let watched = certificates.files().map(|path| Watched::new(path.clone()));
@@ -59,12 +64,14 @@ impl Reloader {
         Self {
             state,
             store,
+            documents,
             own_keys,
             file: file.map(Watched::new),
             catalog: lists.file.clone().map(Watched::new),
             scores: lists.scores.clone().map(Watched::new),
             certificates,
             revision,
+            kept_revision,
         }
     }
 
@@ -72,7 +79,13 @@ impl Reloader {
     pub(crate) fn look(&mut self) {
         // Both are looked at, so that neither is seen as new again.
         let files = [&mut self.file, &mut self.catalog, &mut self.scores];
-        if files.into_iter().flatten().map(Watched::has_changed).filter(|changed| *changed).count() > 0 {
+        let in_files =
+            files.into_iter().flatten().map(Watched::has_changed).filter(|changed| *changed).count();
+        let kept = self.documents.document_revision().ok();
+        let in_store = kept.is_some() && kept != self.kept_revision;
+        if in_files > 0 || in_store {
+            // Also if it turns out to be wrong: it is reported once.
+            self.kept_revision = kept.or(self.kept_revision);
             self.reload_config();
         }
         if let Ok(now) = self.store.revision()
@@ -91,6 +104,7 @@ impl Reloader {
     /// Puts everything in force as it is now, changed or not.
     pub(crate) fn reload(&mut self) {
         if self.file.is_some() {
+            self.kept_revision = self.documents.document_revision().ok();
             self.reload_config();
         }
         if let Ok(now) = self.store.revision() {
@@ -102,15 +116,27 @@ impl Reloader {
     }
 
     fn reload_config(&mut self) {
-        let Some(file) = &self.file else { return };
-        let made = match Settings::read(Some(&file.path)) {
+        let file = self.file.as_ref().map(|file| file.path.clone());
+        let settings = match Kept::read(&*self.documents) {
+            Ok(kept) => Settings::with(file.as_deref(), kept),
+            Err(error) => Err(error.into()),
+        };
+        let made = match settings {
+            // At the start it is left out; here the snapshot in force is better than one without it.
+            Ok(Settings { left_out, .. }) if !left_out.is_empty() => Err(left_out
+                .iter()
+                .map(|(name, why)| {
+                    format!("the route \"{name}\" of the store is not good under this file: {why}")
+                })
+                .collect::<Vec<_>>()
+                .join("\n")),
             Ok(settings) => {
                 // Before the list is read, and also if it cannot be: a correction must be seen.
                 self.catalog = settings.config.catalog.file.clone().map(Watched::new);
                 self.scores = settings.config.catalog.scores.clone().map(Watched::new);
-                assemble::upstreams(&settings.config, false).and_then(|upstreams| {
+                assemble::upstreams(&settings.config, file.is_none()).and_then(|upstreams| {
                     let catalog = assemble::catalog(&settings.config, &upstreams)?;
-                    let scores = assemble::scores(&settings.config)?;
+                    let scores = assemble::scores(&settings.config, &settings.kept)?;
                     let sources = Sources { catalog, scores, wall_ms: self.state.clock.wall_ms() };
                     Ok((settings.config, upstreams, sources))
                 })
@@ -206,6 +232,7 @@ mod tests {
         reloader: Reloader,
         records: Arc<KeptRecords>,
         events: Arc<KeptEvents>,
+        memory: Arc<Memory>,
     }
 
     impl House {
@@ -216,11 +243,12 @@ mod tests {
             std::fs::write(&file, config.replace("FOLDER", &folder.path().display().to_string())).unwrap();
             let settings = Settings::read(Some(&file)).unwrap();
             let (clock, registry) = (SystemClock::start(), Arc::new(Registry::default()));
-            let store: Arc<dyn KeyStore> = Arc::new(Memory::new());
+            let memory = Arc::new(Memory::new());
+            let store: Arc<dyn KeyStore> = memory.clone();
             let own = vec![builder::key(builder::KEY)];
             let upstreams = assemble::upstreams(&settings.config, false).unwrap();
             let catalog = assemble::catalog(&settings.config, &upstreams).unwrap();
-            let scores = assemble::scores(&settings.config).unwrap();
+            let scores = assemble::scores(&settings.config, &settings.kept).unwrap();
             let sources = Sources { catalog, scores, wall_ms: clock.wall_ms() };
             let table = assemble::table(1, &settings.config, upstreams, &registry, &sources);
             let keys = assemble::keys(&*store, &own).unwrap();
@@ -236,9 +264,12 @@ mod tests {
                 hasher: Box::new(builder::hash),
             });
             let lists = settings.config.catalog;
-            let reloader = Reloader::new(Arc::clone(&state), store, own, Some(file), &lists, None, None);
+            let stores = (store, memory.clone() as Arc<dyn DocumentStore>);
+            let revisions = (None, memory.document_revision().ok());
+            let reloader =
+                Reloader::new(Arc::clone(&state), stores, own, Some(file), &lists, None, revisions);
             let transport = Arc::new(HttpTransport::new(lockgate_demo::Demo::default(), clock));
-            Self { folder, engine: Engine { state, transport }, reloader, records, events }
+            Self { folder, engine: Engine { state, transport }, reloader, records, events, memory }
         }
 
         fn write(&self, name: &str, text: &str) {
@@ -322,6 +353,51 @@ mod tests {
         house.reloader.look();
         assert_eq!(cost(&house), Some(70), "a broken list leaves the old one in force");
         assert!(rejected(&house.events.take()));
+    }
+
+    #[test]
+    fn a_route_of_the_store_is_in_force_at_once_and_never_takes_the_gateway_down() {
+        let mut house = House::of("providers: { demo: }\n");
+        let put = |house: &House, body: Option<&str>| {
+            let draft = lockgate_core::port::Draft {
+                kind: crate::kept::ROUTES.into(),
+                name: "bot".into(),
+                after: None,
+                body: body.map(Into::into),
+                at_ms: 1,
+                by: "me".into(),
+                reason: "".into(),
+            };
+            house.memory.put_document(&draft).unwrap();
+        };
+        let target = |house: &House| {
+            let resolution = house.engine.state.snapshot.load().table.resolve(&"bot".into())?;
+            Some(resolution.endpoints[0].target.model.to_string())
+        };
+        assert_eq!(target(&house), None);
+        put(&house, Some(r#"["demo/chat"]"#));
+        house.reloader.look();
+        assert_eq!(target(&house).as_deref(), Some("chat"));
+        let version = house.engine.state.snapshot.load().table.version();
+        house.reloader.look();
+        assert_eq!(house.engine.state.snapshot.load().table.version(), version, "nothing changed since");
+        // What it uses is gone: the snapshot in force stays, and it is said.
+        house.events.take();
+        house.write("lockgate.yaml", "providers: { other: { type: demo } }\n");
+        house.reloader.look();
+        assert_eq!(target(&house).as_deref(), Some("chat"));
+        let rejected = |events: &[Noted]| {
+            events.iter().any(|e| format!("{e:?}").contains("is not good under this file"))
+        };
+        let events = house.events.take();
+        assert!(rejected(&events), "{events:?}");
+        put(&house, Some(r#"["other/chat"]"#));
+        house.reloader.look();
+        assert_eq!(target(&house).as_deref(), Some("chat"));
+        assert!(house.engine.state.snapshot.load().table.version() > version, "mended");
+        put(&house, None);
+        house.reloader.look();
+        assert_eq!(target(&house), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::assemble;
+use crate::kept::Kept;
 
 /// A config that can be asked.
 pub(crate) struct Trial {
@@ -73,7 +74,7 @@ impl Trial {
     ///
     /// # Errors
     /// When a provider cannot be made even so.
-    pub(crate) fn new(config: Config) -> Result<Self, String> {
+    pub(crate) fn new(config: Config, kept: &Kept) -> Result<Self, String> {
         let env = |name: &str| std::env::var(name).ok().or_else(|| Some("not-set".to_owned()));
         let mut upstreams = Vec::new();
         let mut wrong = Vec::new();
@@ -96,7 +97,7 @@ impl Trial {
             return Err(wrong.join("\n"));
         }
         let catalog = assemble::catalog(&config, &upstreams)?;
-        let scores = assemble::scores(&config)?;
+        let scores = assemble::scores(&config, kept)?;
         Ok(Self { config, upstreams, catalog, scores })
     }
 
@@ -321,7 +322,7 @@ fn reason(verdict: &Verdict) -> String {
         );
         parts.extend(choice.fallback.map(|class| format!("fallback for {}", class.code())));
     }
-    for candidate in &decision.candidates {
+    for candidate in decision.candidates.iter() {
         if let Standing::Excluded(why) = candidate.standing {
             let note = candidate.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
             parts.push(format!("without {}: {}{note}", name(candidate), why.code()));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderMap;
+use lockgate_core::decision::{Class, Task};
 use lockgate_core::money::Price;
 use lockgate_core::record::Target;
 use lockgate_core::upstream::{Reach, Timeouts};
@@ -51,7 +52,8 @@ impl Knowledge for Known {
     }
 
     fn scales(&self) -> Scales {
-        let scale = |at| Scale { name: name(at), class: None, median: 0.5, spread: 0.3 };
+        let class = |at: usize| at.is_multiple_of(2).then_some(Class::Coding);
+        let scale = |at| Scale { name: name(at), class: class(at), median: 0.5, spread: 0.3 };
         Scales { version: "b".into(), all: (0..BENCHMARKS).map(scale).collect() }
     }
 
@@ -93,13 +95,20 @@ fn main() {
     let attribution = Attribution::default();
     let settings = Settings::default();
     println!("{:<44} {:>10}", "decision", "us");
-    for (what, model) in [
-        ("200 candidates by 20 benchmarks", "scored"),
-        ("three in order", "ordered"),
-        ("a direct name", "p/model-001"),
+    let coding = Task { classes: vec![(Class::Coding, 700_000)], ..Task::default() };
+    for (what, model, task) in [
+        ("200 candidates by 20 benchmarks", "scored", Task::default()),
+        ("the same, with the class of the request raised", "scored", coding),
+        ("three in order", "ordered", Task::default()),
+        ("a direct name", "p/model-001", Task::default()),
     ] {
         let resolution = table.resolve(&model.into()).expect("is known");
-        let told = Told { input_tokens: Some(1_000), output_ceiling: Some(300), ..Told::default() };
+        let told = Told {
+            input_tokens: Some(1_000),
+            output_ceiling: Some(300),
+            task: Some(task),
+            ..Told::default()
+        };
         let us = best(|seed| {
             let mut ask = Ask::new(model, &key, &attribution).told(told.clone());
             (ask.seed, ask.wall_ms) = (seed, 1_790_000_000_000);

@@ -5,15 +5,19 @@
 //! open: one call a second passes as a probe; its success closes the breaker, a failure opens it again for twice as long, up
 //! to a limit. Limited: the provider has said when it takes calls again; that is not a failure, and nothing is probed.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lockgate_core::Tick;
 
-/// The health of one endpoint. All methods are a few instructions under an uncontended lock.
+/// The health of one endpoint. All methods are a few instructions under an uncontended lock; what a healthy endpoint is asked,
+/// once for each candidate of each decision, takes none.
 #[derive(Debug, Default)]
 pub struct Breaker {
     inner: Mutex<Inner>,
+    /// Whether it is anything but closed. Written under the lock.
+    troubled: AtomicBool,
 }
 
 /// When a breaker opens and for how long.
@@ -127,6 +131,9 @@ impl State {
 impl Breaker {
     /// Whether a call may pass now. A [`State::Probe`] is handed out once for each interval.
     pub fn admit(&self, now: Tick, settings: &Settings) -> State {
+        if !self.troubled.load(Ordering::Acquire) {
+            return State::Closed;
+        }
         let mut inner = self.lock();
         let state = inner.state(now);
         if state == State::Probe {
@@ -143,6 +150,9 @@ impl Breaker {
 
     /// What a call would be told now, without taking a probe.
     pub fn state(&self, now: Tick) -> State {
+        if !self.troubled.load(Ordering::Acquire) {
+            return State::Closed;
+        }
         self.lock().state(now)
     }
 
@@ -160,23 +170,28 @@ impl Breaker {
         if inner.opened > 0 {
             if inner.probing {
                 *inner = Inner { window_start: now, ..Inner::default() };
+                self.publish(&inner);
             }
             return inner.opened == 0;
         }
         inner.roll(now, settings);
         (inner.run, inner.refused) = (0, 0);
         inner.calls = inner.calls.saturating_add(1);
+        if inner.limited > Tick::default() && inner.limited <= now {
+            inner.limited = Tick::default();
+            self.publish(&inner);
+        }
         false
     }
 
     /// A call failed in a way that speaks against the endpoint. Returns whether that opened the breaker from closed.
     pub fn failure(&self, now: Tick, settings: &Settings) -> bool {
-        self.lock().failed(false, now, settings)
+        self.failed(false, now, settings)
     }
 
     /// A call failed as there was no connection. Returns whether that opened the breaker from closed.
     pub fn refused(&self, now: Tick, settings: &Settings) -> bool {
-        self.lock().failed(true, now, settings)
+        self.failed(true, now, settings)
     }
 
     /// The provider takes no calls before `until`. Returns whether it was in rotation until now.
@@ -184,10 +199,23 @@ impl Breaker {
         let mut inner = self.lock();
         let was_in = inner.limited <= now;
         inner.limited = inner.limited.max(until);
+        self.publish(&inner);
         was_in && inner.limited > now
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn failed(&self, refused: bool, now: Tick, settings: &Settings) -> bool {
+        let mut inner = self.lock();
+        let opened = inner.failed(refused, now, settings);
+        self.publish(&inner);
+        opened
+    }
+
+    fn publish(&self, inner: &Inner) {
+        // A limit that is over is trouble until the next success: whether it is takes a look at the clock.
+        self.troubled.store(inner.opened > 0 || inner.limited > Tick::default(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // Plain numbers: a panic elsewhere cannot leave them half written.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

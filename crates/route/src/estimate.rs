@@ -5,8 +5,25 @@ use lockgate_core::decision::MILLION;
 use lockgate_core::money::Bill;
 
 use crate::ask::Ask;
-use crate::health::{Pulse, Tally};
+use crate::health::{Glance, Tally};
 use crate::view::Facts;
+
+/// What costs and times are reckoned with: the same for all candidates of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Input tokens.
+    pub(crate) input: u64,
+    /// Output tokens.
+    pub(crate) output: u64,
+    /// The time of day, in Unix milliseconds.
+    pub(crate) wall_ms: u64,
+}
+
+impl Size {
+    pub(crate) fn of(ask: &Ask<'_>) -> Self {
+        Self { input: ask.input_tokens(), output: ask.output_tokens(), wall_ms: ask.wall_ms }
+    }
+}
 
 /// What is expected of a call.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,17 +51,17 @@ pub(crate) struct Estimate {
 const ASSUMED: (f64, f64) = (1_000_000.0, 60.0);
 
 impl Estimate {
-    pub(crate) fn of(facts: &Facts, ask: &Ask<'_>, pulse: &Pulse, cached: u32) -> Self {
+    pub(crate) fn of(facts: &Facts, size: Size, pulse: &Glance, cached: u32) -> Self {
         let first = pulse.first_us.unwrap_or(ASSUMED.0);
         let speed = pulse.tokens_per_second.unwrap_or(ASSUMED.1).max(0.1);
-        let whole = first + ask.output_tokens() as f64 / speed * 1e6;
+        let whole = first + size.output as f64 / speed * 1e6;
         Self {
-            cost: cost(facts, ask, cached),
+            cost: cost(facts, size, cached),
             cached,
             first_us: first as u64,
             whole_us: whole as u64,
             unmeasured: pulse.first_us.is_none(),
-            reliability: (pulse.reliability() * f64::from(MILLION)) as u32,
+            reliability: pulse.reliability,
             in_flight: pulse.in_flight,
             tool_calls: pulse.tool_calls,
         }
@@ -52,16 +69,16 @@ impl Estimate {
 }
 
 /// The expected cost, exact for the expected tokens, with `cached` millionths of the input read from the prompt cache.
-pub(crate) fn cost(facts: &Facts, ask: &Ask<'_>, cached: u32) -> Option<Money> {
-    let input = ask.input_tokens();
-    let card = facts.card(input, ask.wall_ms)?;
+pub(crate) fn cost(facts: &Facts, size: Size, cached: u32) -> Option<Money> {
+    let Size { input, output, wall_ms } = size;
+    let card = facts.card(input, wall_ms)?;
     let read = if cached > 0 { part(input, cached) } else { 0 };
     let mut bill = Bill::default();
     bill.add(read, card.cache_read.unwrap_or(card.input));
     // Where a session uses the cache, what is new in it is written to it.
     let fresh = if cached > 0 { card.cache_write.unwrap_or(card.input) } else { card.input };
     bill.add(input - read, fresh);
-    bill.add(ask.output_tokens(), card.output);
+    bill.add(output, card.output);
     bill.total()?.checked_add(card.request)
 }
 

@@ -7,9 +7,9 @@ use lockgate_core::{Money, Tick};
 
 use crate::ask::Ask;
 use crate::breaker::Settings;
-use crate::estimate;
+use crate::estimate::{self, Size};
 use crate::plan::out_for;
-use crate::policy::{Judgement, Policy};
+use crate::policy::{Applying, Judgement, Policy};
 use crate::preferences::Preferences;
 use crate::rank::Look;
 use crate::route::Require;
@@ -31,8 +31,8 @@ pub struct Moment<'a> {
 pub(crate) struct Gate<'a> {
     pub(crate) ask: &'a Ask<'a>,
     pub(crate) moment: &'a Moment<'a>,
-    /// The policies, if any concerns the request.
-    pub(crate) policy: Option<&'a dyn Policy>,
+    /// The policies, and those of them that concern the request, if any does.
+    pub(crate) policy: Option<(&'a dyn Policy, Vec<Applying>)>,
     /// Whether the request's own needs are asked: among targets that are weighed, not where the operator gave an order.
     pub(crate) needs: bool,
 }
@@ -58,15 +58,17 @@ impl Gate<'_> {
         let (endpoint, require, ask) = (&*spot.endpoint, &*spot.require, self.ask);
         let facts = &*endpoint.facts;
         let wishes = ask.preferences.as_deref();
-        if !endpoint.upstream.speaks.is_empty()
-            && endpoint.upstream.speech("", &endpoint.target.model).is_none()
-        {
+        if !spot.spoken {
             return Err((Exclusion::Unknown, None));
         }
         if let Some(why) = &facts.disabled {
             return Err((Exclusion::Disabled, Some(Arc::clone(why))));
         }
-        let note = match self.policy.map(|policy| policy.judge(ask, &endpoint.target, facts)) {
+        let note = match self
+            .policy
+            .as_ref()
+            .map(|(policy, applying)| policy.judge(applying, ask, &endpoint.target, facts))
+        {
             Some(Judgement::Blocked(name)) => return Err((Exclusion::NotAllowed, Some(name))),
             Some(Judgement::OnTrial(name)) => Some(name),
             Some(Judgement::Allowed) | None => None,
@@ -161,7 +163,7 @@ impl Gate<'_> {
             return Ok(());
         }
         let card = facts.card(self.ask.input_tokens(), self.ask.wall_ms);
-        let cost = estimate::cost(facts, self.ask, cached);
+        let cost = estimate::cost(facts, Size::of(self.ask), cached);
         if !most.is_any() {
             let (Some(card), Some(cost)) = (card, cost) else {
                 return Err((Exclusion::MaxPrice, Some("its price is not known".into())));

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lockgate_core::Tick;
+use lockgate_core::decision::MILLION;
 
 /// The health of one endpoint. All methods are a few instructions, those that change it under an uncontended lock.
 #[derive(Debug, Default)]
@@ -96,8 +97,30 @@ struct Inner {
     hour: Ring<LONG_SLOTS>,
     tools: Ring<LONG_SLOTS>,
     limited: Ring<SHORT_SLOTS>,
-    /// The last reading, for which size of prompts, and when.
-    cached: Option<(Tick, usize, Pulse)>,
+    /// The last reading.
+    cached: Option<Cached>,
+}
+
+/// A reading that was made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cached {
+    at: Tick,
+    /// For which size of prompts.
+    size: usize,
+    pulse: Pulse,
+    /// [`Pulse::reliability`], in millionths.
+    reliability: u32,
+}
+
+/// A part of a [`Pulse`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    pub(crate) in_flight: u32,
+    pub(crate) first_us: Option<f64>,
+    pub(crate) tokens_per_second: Option<f64>,
+    /// In millionths.
+    pub(crate) reliability: u32,
+    pub(crate) tool_calls: Tally,
 }
 
 /// An average whose parts fade.
@@ -161,25 +184,21 @@ impl Health {
     /// were, or when a call has shown something since.
     pub fn pulse(&self, now: Tick, input_tokens: u64) -> Pulse {
         let in_flight = self.in_flight.load(Ordering::Relaxed);
-        let size = size(input_tokens);
+        Pulse { in_flight, ..self.lock().read(now, size(input_tokens)).pulse }
+    }
+
+    /// What an estimate takes of it: asked for once for each candidate of each decision.
+    pub(crate) fn glance(&self, now: Tick, input_tokens: u64) -> Glance {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
         let mut inner = self.lock();
-        if let Some((at, of, pulse)) = inner.cached
-            && of == size
-            && now.since(at) < FRESH
-        {
-            return Pulse { in_flight, ..pulse };
-        }
-        let pulse = Pulse {
+        let Cached { pulse, reliability, .. } = inner.read(now, size(input_tokens));
+        Glance {
             in_flight,
-            first_us: nearest(&inner.first, size, now),
-            tokens_per_second: nearest(&inner.speed, size, now),
-            recent: inner.recent.sum(now, SHORT),
-            hour: inner.hour.sum(now, LONG),
-            limited: inner.limited.sum(now, SHORT).bad,
-            tool_calls: inner.tools.sum(now, LONG),
-        };
-        inner.cached = Some((now, size, pulse));
-        pulse
+            first_us: pulse.first_us,
+            tokens_per_second: pulse.tokens_per_second,
+            reliability: *reliability,
+            tool_calls: pulse.tool_calls,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -204,6 +223,25 @@ impl Pulse {
 // === impl Inner ===
 
 impl Inner {
+    /// The last reading if it is fresh and for this size, else a new one.
+    fn read(&mut self, now: Tick, size: usize) -> &Cached {
+        let fresh = |cached: &Cached| cached.size == size && now.since(cached.at) < FRESH;
+        if !self.cached.as_ref().is_some_and(fresh) {
+            let pulse = Pulse {
+                in_flight: 0,
+                first_us: nearest(&self.first, size, now),
+                tokens_per_second: nearest(&self.speed, size, now),
+                recent: self.recent.sum(now, SHORT),
+                hour: self.hour.sum(now, LONG),
+                limited: self.limited.sum(now, SHORT).bad,
+                tool_calls: self.tools.sum(now, LONG),
+            };
+            let reliability = (pulse.reliability() * f64::from(MILLION)) as u32;
+            self.cached = Some(Cached { at: now, size, pulse, reliability });
+        }
+        self.cached.get_or_insert_default()
+    }
+
     fn count(&mut self, now: Tick, ok: bool) {
         self.recent.count(now, SHORT, ok);
         self.hour.count(now, LONG, ok);

@@ -8,8 +8,10 @@ use lockgate_core::{Error, Kind, Tick};
 
 use crate::ask::Ask;
 use crate::breaker::{Settings, State};
+use crate::calls;
 use crate::endpoint::Endpoint;
 use crate::gate::Moment;
+use crate::health::Tally;
 use crate::preferences::{Preferences, Sort};
 use crate::rank::{Look, Node, Scene};
 use crate::route::RouteSettings;
@@ -56,8 +58,10 @@ impl Plan {
     /// # Errors
     /// [`Refused`] when there is nothing that may be used.
     pub fn make(resolution: &Resolution, ask: &Ask<'_>, moment: &Moment<'_>) -> Result<Self, Refused> {
-        let concerned = || resolution.tree.policy.as_ref().is_some_and(|policy| policy.concerns(ask));
-        if resolution.tree.plain && ask.preferences.is_none() && !concerned() && !moment.dry {
+        let concerned =
+            || resolution.tree.policy.as_ref().is_some_and(|policy| !policy.applying(ask).is_empty());
+        let unasked = ask.preferences.is_none() && ask.region.is_none() && !concerned();
+        if resolution.tree.plain && unasked && !moment.dry {
             return Ok(Self::ordered(resolution, moment.now, moment.breakers));
         }
         Self::chosen(resolution, ask, moment)
@@ -66,8 +70,17 @@ impl Plan {
     /// The ordered strategy: as declared, less what is out of rotation. When all of it is, the one that returns first
     /// is tried all the same: a likely failure is better than a sure one.
     pub fn ordered(resolution: &Resolution, now: Tick, settings: &Settings) -> Self {
-        let states: Vec<State> =
-            resolution.endpoints.iter().map(|endpoint| endpoint.admit(now, settings)).collect();
+        let mut states: Vec<State> =
+            resolution.endpoints.iter().map(|endpoint| endpoint.state(now)).collect();
+        // Whoever is called first is admitted now, as that may be a probe; the others when their turn comes.
+        for (endpoint, state) in resolution.endpoints.iter().zip(&mut states) {
+            if state.out_until().is_none() {
+                *state = endpoint.admit(now, settings);
+                if state.out_until().is_none() {
+                    break;
+                }
+            }
+        }
         let plan = |endpoints, decision| Self {
             endpoints,
             patience: resolution.patience,
@@ -80,12 +93,12 @@ impl Plan {
         if states.iter().all(|state| state.out_until().is_none()) {
             return plan(resolution.endpoints.clone(), Arc::clone(&resolution.decision));
         }
-        let mut decision = Decision::clone(&resolution.decision);
-        for (candidate, state) in decision.candidates.iter_mut().zip(&states) {
-            if let Some(why) = out_for(*state) {
-                candidate.standing = Standing::Excluded(why);
-            }
-        }
+        let candidates = resolution.decision.candidates.iter().zip(&states);
+        let candidates = candidates.map(|(candidate, state)| {
+            let standing = out_for(*state).map_or(candidate.standing, Standing::Excluded);
+            Candidate { standing, ..candidate.clone() }
+        });
+        let decision = Decision { candidates: candidates.collect(), ..Decision::clone(&resolution.decision) };
         let mut endpoints: Vec<_> = resolution
             .endpoints
             .iter()
@@ -118,6 +131,7 @@ impl Plan {
         }
         if !moment.dry {
             take_probe(&mut scene, &mut order);
+            hear_of_calls(&scene);
             if let Some(cost) = scene.pay_exploring {
                 tree.registry.explore(ask.wall_ms, cost);
             }
@@ -134,17 +148,25 @@ impl Plan {
         }
         let spot = |spot: &u16| &tree.spots[usize::from(*spot)];
         let endpoints: Vec<_> = order.iter().map(|at| Arc::clone(&spot(at).endpoint)).collect();
-        let settings: Vec<_> = order.iter().map(|at| Arc::clone(&spot(at).settings)).collect();
+        let first = order.first().map(|first| Arc::clone(&spot(first).settings));
+        let alike = |at: &u16| {
+            let own = &spot(at).settings;
+            first.as_ref().is_some_and(|first| Arc::ptr_eq(own, first) || own == first)
+        };
+        let apart = if order.iter().all(alike) {
+            Vec::new()
+        } else {
+            order.iter().map(|at| Arc::clone(&spot(at).settings)).collect()
+        };
         let remember = std::mem::take(&mut scene.remember);
-        let decision = Arc::new(told(resolution, scene, &order));
-        let Some(first) = settings.first().map(Arc::clone) else { return Err(Refused { decision }) };
-        let alike = settings.iter().all(|settings| Arc::ptr_eq(settings, &first) || *settings == first);
+        let decision = Arc::new(told(resolution, scene, order));
+        let Some(settings) = first else { return Err(Refused { decision }) };
         Ok(Self {
             endpoints,
-            patience: Patience::of(&first),
+            patience: Patience::of(&settings),
             decision,
-            settings: first,
-            apart: if alike { Vec::new() } else { settings },
+            settings,
+            apart,
             detours,
             remember,
         })
@@ -250,6 +272,16 @@ fn take_probe(scene: &mut Scene<'_>, order: &mut Vec<u16>) {
     }
 }
 
+/// What became of the calls of tools that the session's target made is heard when their results come: in the request that goes
+/// on with the turn, in any dialect, and however the answer was sent.
+fn hear_of_calls(scene: &Scene<'_>) {
+    let Some(memory) = scene.memory.as_ref().filter(|_| scene.ask.mid_turn()) else { return };
+    let seen = scene.ask.payload().map(calls::tally).unwrap_or_default();
+    if seen != Tally::default() {
+        scene.tree.registry.health(&memory.target).tool_calls(scene.moment.now, seen);
+    }
+}
+
 /// The winner beside the second and the cheapest.
 fn compare(scene: &mut Scene<'_>, order: &[u16]) {
     if !scene.tree.weighs {
@@ -280,8 +312,22 @@ fn tried(tree: &Tree, shadow: &Node, ask: &Ask<'_>, moment: &Moment<'_>) -> Shad
 }
 
 /// The decision of a walk that is over: what was looked at, renumbered.
-fn told(resolution: &Resolution, scene: Scene<'_>, order: &[u16]) -> Decision {
+fn told(resolution: &Resolution, scene: Scene<'_>, order: Vec<u16>) -> Decision {
     let Scene { tree, mut choice, looked, .. } = scene;
+    let decision = |candidates, choice| Decision {
+        snapshot: resolution.decision.snapshot,
+        matched: resolution.decision.matched,
+        candidates,
+        choice: Some(Box::new(choice)),
+    };
+    let (own, others) = looked.split_at(tree.own);
+    let all_eligible = own.iter().all(|look| matches!(look, Look::Eligible(None)))
+        && others.iter().all(|look| matches!(look, Look::Unseen));
+    if all_eligible {
+        // Every spot stands at its own place, so nothing is renumbered, and all such requests share one list.
+        choice.order = order;
+        return decision(Arc::clone(&tree.candidates), choice);
+    }
     let mut places = vec![u16::MAX; looked.len()];
     let mut candidates = Vec::with_capacity(looked.len());
     for ((look, spot), place) in looked.into_iter().zip(&tree.spots).zip(&mut places) {
@@ -304,12 +350,7 @@ fn told(resolution: &Resolution, scene: Scene<'_>, order: &[u16]) -> Decision {
     if let Some(sticky) = &mut choice.sticky {
         sticky.candidate = place(sticky.candidate);
     }
-    Decision {
-        snapshot: resolution.decision.snapshot,
-        matched: resolution.decision.matched,
-        candidates,
-        choice: Some(Box::new(choice)),
-    }
+    decision(candidates.into(), choice)
 }
 
 // === impl Detours ===
@@ -413,7 +454,7 @@ impl Refused {
         }
         text.pop();
         text.push('.');
-        Error::gateway(kind, text).param("model").candidates(self.decision.candidates.clone())
+        Error::gateway(kind, text).param("model").candidates(self.decision.candidates.to_vec())
     }
 }
 

@@ -8,7 +8,7 @@ use lockgate_core::{Money, Tick};
 
 use crate::affinity::Memory;
 use crate::ask::Ask;
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Size};
 use crate::gate::{Gate, Moment};
 use crate::strategy::{Prepared, Strategy};
 use crate::tree::{Ready, Spot, Tree};
@@ -55,6 +55,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) remember: Vec<u64>,
     gate: Gate<'a>,
     estimates: Vec<Option<Estimate>>,
+    size: Option<Size>,
 }
 
 /// What is known of a spot so far.
@@ -179,13 +180,16 @@ impl Ready {
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(tree: &'a Tree, ask: &'a Ask<'a>, moment: &'a Moment<'a>) -> Self {
-        let choice = Choice {
+        let mut choice = Choice {
             catalog: Arc::clone(&tree.catalog),
             benchmarks: Arc::clone(&tree.scales.version),
             seed: ask.seed,
             ..Choice::default()
         };
-        let policy = tree.policy.as_deref().filter(|policy| policy.concerns(ask));
+        let policy = tree.policy.as_deref().map(|policy| (policy, policy.applying(ask)));
+        let policy = policy.filter(|(_, applying)| !applying.is_empty());
+        let doubts = policy.iter().flat_map(|(_, applying)| applying);
+        choice.incidents.extend(doubts.filter_map(|it| it.incident.clone()));
         let count = tree.spots.len();
         let mut scene = Self {
             tree,
@@ -198,6 +202,7 @@ impl<'a> Scene<'a> {
             remember: Vec::new(),
             gate: Gate { ask, moment, policy, needs: tree.weighs },
             estimates: Vec::new(),
+            size: None,
         };
         if tree.weighs {
             scene.estimates = vec![None; count];
@@ -248,8 +253,9 @@ impl<'a> Scene<'a> {
             return *known;
         }
         let endpoint = &*self.tree.spots[at].endpoint;
-        let pulse = endpoint.health.pulse(self.moment.now, self.ask.input_tokens());
-        let estimate = Estimate::of(&endpoint.facts, self.ask, &pulse, self.cached(spot));
+        let size = *self.size.get_or_insert_with(|| Size::of(self.ask));
+        let glance = endpoint.health.glance(self.moment.now, size.input);
+        let estimate = Estimate::of(&endpoint.facts, size, &glance, self.cached(spot));
         if let Some(place) = self.estimates.get_mut(at) {
             *place = Some(estimate);
         }
@@ -319,7 +325,7 @@ impl<'a> Scene<'a> {
         self.choice.values = Arc::default();
         self.choice.terms = all;
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        keyed.into_iter().for_each(|(_, heat)| heat.run(out));
+        keyed.into_iter().for_each(|(_, mut heat)| heat.run(out));
     }
 
     /// Whether what explorations may cost in a day is not used up.
@@ -351,9 +357,9 @@ impl Heat {
         (!rest.is_empty()).then(|| Self { lead: rest.remove(0), rest })
     }
 
-    /// Its spots, in order.
-    pub(crate) fn run(self, out: &mut Vec<u16>) {
+    /// Puts its spots behind what is in `out`, in order.
+    pub(crate) fn run(&mut self, out: &mut Vec<u16>) {
         out.push(self.lead);
-        out.extend(self.rest);
+        out.append(&mut self.rest);
     }
 }

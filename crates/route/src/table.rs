@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use lockgate_core::key::matches;
 use lockgate_core::record::Target;
-use lockgate_core::{Candidate, Decision, Matched, Upstream};
+use lockgate_core::{Candidate, Decision, Exclusion, Matched, Upstream};
 
+use crate::ask::Ask;
 use crate::endpoint::{Endpoint, Registry};
 use crate::plan::Detours;
-use crate::policy::Policy;
+use crate::policy::{Judgement, Policy};
 use crate::route::{Branch, Route, RouteSettings};
 use crate::tree::{Grower, Tree};
 use crate::view::{Knowledge, Nothing};
@@ -121,6 +122,28 @@ impl Table {
             seen.insert(Arc::clone(name), Arc::clone(&found));
         }
         Some(found)
+    }
+
+    /// What the policies, and the region that a request asks for, say of one model at one provider, `*` for any of its models:
+    /// for what is asked of a provider and not by a name.
+    pub fn permits(&self, upstream: &Upstream, model: &Arc<str>, ask: &Ask<'_>) -> Candidate {
+        let target = Target { provider: Arc::clone(&upstream.name), model: Arc::clone(model) };
+        let candidate = Candidate::eligible(&target);
+        let policy = self.policy.as_ref().map(|policy| (policy, policy.applying(ask)));
+        let policy = policy.filter(|(_, applying)| !applying.is_empty());
+        if policy.is_none() && ask.region.is_none() {
+            return candidate;
+        }
+        let facts = self.knowledge.facts(upstream, model);
+        let note = match policy.map(|(policy, applying)| policy.judge(&applying, ask, &target, &facts)) {
+            Some(Judgement::Blocked(note)) => return candidate.excluded(Exclusion::NotAllowed, Some(note)),
+            Some(Judgement::OnTrial(note)) => Some(note),
+            Some(Judgement::Allowed) | None => None,
+        };
+        if ask.region.is_some_and(|region| !facts.is_in(region)) {
+            return candidate.excluded(Exclusion::Region, facts.region);
+        }
+        Candidate { note, ..candidate }
     }
 
     fn look_up(&self, name: &str) -> Option<Resolution> {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lockgate_core::Upstream;
 use lockgate_core::decision::Fallback;
 use lockgate_core::record::Target;
+use lockgate_core::{Candidate, Upstream};
 
 use crate::condition::Condition;
 use crate::draw;
@@ -23,6 +23,8 @@ pub struct Tree {
     pub spots: Vec<Spot>,
     /// How many of the spots are of its own tree.
     pub own: usize,
+    /// Its own spots as the candidates of a decision that excludes none of them.
+    pub(crate) candidates: Arc<[Candidate]>,
     /// Itself.
     pub(crate) root: Ready,
     /// The tree on trial.
@@ -54,6 +56,8 @@ pub struct Spot {
     pub require: Arc<Require>,
     /// Breaks ties; of its target alone.
     pub(crate) hash: u64,
+    /// Whether its provider can be spoken to about it.
+    pub(crate) spoken: bool,
 }
 
 /// The rules and the rest of one route, within another or on its own.
@@ -164,10 +168,13 @@ impl<'a> Grower<'a> {
             && self.spots.iter().all(|spot| spot.require.is_nothing() && spot.settings == here.settings)
             && is_list(&root.then);
         let repeats = self.repeats || own != self.spots.len();
+        let own_spots = self.spots[..own].iter();
+        let candidates = own_spots.map(|spot| Candidate::eligible(&spot.endpoint.target)).collect();
         let weighs = root.weighs() || shadow.as_ref().is_some_and(Node::weighs);
         Tree {
             spots: self.spots,
             own,
+            candidates,
             root,
             shadow,
             fallback,
@@ -276,8 +283,11 @@ impl<'a> Grower<'a> {
             None => {
                 let hash = draw::hash(&[upstream.name.as_bytes(), model.as_bytes()]);
                 self.repeats |= self.spots.iter().any(|spot| spot.hash == hash);
+                let speaks = &upstream.speaks;
                 self.spots.push(Spot {
                     hash,
+                    // The demo and the providers of tests speak whatever they are asked in.
+                    spoken: speaks.is_empty() || upstream.speech("", model).is_some(),
                     endpoint: (self.endpoint)(upstream, model),
                     settings: Arc::clone(&here.settings),
                     require: Arc::clone(&here.require),

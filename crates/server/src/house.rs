@@ -9,6 +9,7 @@ use lockgate_engine::State;
 use lockgate_ledger::LedgerStore;
 
 use crate::admin::Sessions;
+use crate::cabinet::Cabinet;
 use crate::drain::Drain;
 
 /// What every door shares.
@@ -21,6 +22,8 @@ pub struct House {
     pub new_key: MakeKey,
     /// Budgets and what is spent of them, for the admin endpoints.
     pub ledger: Arc<dyn LedgerStore>,
+    /// Routes and scores of the store, for the admin endpoints.
+    pub cabinet: Arc<dyn Cabinet>,
     /// Records, for the admin endpoints and the start page.
     pub records: Arc<dyn RecordStore>,
     /// Opens the admin endpoints.

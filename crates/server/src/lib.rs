@@ -5,6 +5,7 @@
 
 mod admin;
 mod body;
+pub mod cabinet;
 mod data_plane;
 mod drain;
 mod house;

@@ -94,7 +94,7 @@ pub(crate) fn fingerprint(record: &Record, out: &mut Vec<u8>) {
         pen.number(decision.snapshot);
         pen.byte(decision.matched as u8);
         pen.number(decision.candidates.len() as u64);
-        for candidate in &decision.candidates {
+        for candidate in decision.candidates.iter() {
             pen.note(&candidate.provider);
             pen.note(&candidate.model);
             pen.byte(match candidate.standing {
@@ -141,7 +141,7 @@ pub(crate) fn write_body(record: &Record, out: &mut Vec<u8>) {
         pen.number(decision.snapshot);
         pen.word(decision.matched.code());
         pen.number(decision.candidates.len() as u64);
-        for candidate in &decision.candidates {
+        for candidate in decision.candidates.iter() {
             pen.word(&candidate.provider);
             pen.word(&candidate.model);
             // No exclusion has an empty code.
@@ -269,15 +269,17 @@ fn read_decision(eye: &mut Eye<'_>, noted: bool) -> Option<Decision> {
     Some(Decision {
         snapshot: eye.number()?,
         matched: Matched::from_code(&eye.word()?)?,
-        candidates: eye.list(|eye| {
-            let (provider, model, code) = (eye.word()?, eye.word()?, eye.word()?);
-            let standing = match &*code {
-                "" => Standing::Eligible,
-                code => Standing::Excluded(Exclusion::from_code(code)?),
-            };
-            let note = if noted { eye.option(Eye::word)? } else { None };
-            Some(Candidate { provider, model, standing, note })
-        })?,
+        candidates: eye
+            .list(|eye| {
+                let (provider, model, code) = (eye.word()?, eye.word()?, eye.word()?);
+                let standing = match &*code {
+                    "" => Standing::Eligible,
+                    code => Standing::Excluded(Exclusion::from_code(code)?),
+                };
+                let note = if noted { eye.option(Eye::word)? } else { None };
+                Some(Candidate { provider, model, standing, note })
+            })?
+            .into(),
         choice: None,
     })
 }

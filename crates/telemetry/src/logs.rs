@@ -86,6 +86,9 @@ impl Log {
             Event::NodeGivenUp { epoch } => {
                 self.say(Level::Warn, "node_given_up", |line| line.number("epoch", epoch.unsigned_abs()));
             }
+            Event::RoutingIncident { at, why } => {
+                self.say(Level::Warn, "routing_incident", |line| line.text("at", at).text("why", why));
+            }
             Event::ConfigReloaded { version } => {
                 self.say(Level::Info, "config_reloaded", |line| line.number("version", version));
             }

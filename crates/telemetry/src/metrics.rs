@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     budget_refusals: Family<[(&'static str, String); 1], Counter>,
     holds_exceeded: Family<[(&'static str, String); 2], Counter>,
     nodes_given_up: Counter,
+    routing_incidents: Counter,
     config_reloads: Labelled<Counter>,
     config_version: Gauge,
     certificate_reloads: Labelled<Counter>,
@@ -133,6 +134,9 @@ impl Metrics {
             }
             Event::NodeGivenUp { .. } => {
                 self.nodes_given_up.inc();
+            }
+            Event::RoutingIncident { .. } => {
+                self.routing_incidents.inc();
             }
             Event::ConfigReloaded { version } => {
                 self.config_reloads.get_or_create(&ACCEPTED).inc();
@@ -271,6 +275,12 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             "lockgate_nodes_given_up",
             &[],
             "Nodes that gave no sign of life: what they had leased is uncertain",
+            Counter::default(),
+        ),
+        routing_incidents: book.enter(
+            "lockgate_routing_incidents",
+            &[],
+            "Conditions of rules and policies that could not be evaluated for a request; the log says which",
             Counter::default(),
         ),
         config_reloads: book.enter(

@@ -108,6 +108,26 @@ pub fn from_json(text: &str) -> Result<Vec<Row>, Vec<Mistake>> {
     if mistakes.is_empty() { Ok(rows) } else { Err(mistakes) }
 }
 
+/// Rows as [`from_json`] reads them, a row a line.
+pub fn to_json(rows: &[Row]) -> String {
+    let row = |row: &Row| {
+        let Cell { value, samples, setting, day, source, licence } = &row.cell;
+        let all = serde_json::json!({
+            "benchmark": row.benchmark, "model": row.model, "value": value, "samples": samples, "setting": setting,
+            "unit": row.unit.map(Unit::name), "class": row.class.map(Class::code),
+            "date": day.map(|day| day.to_string()), "source": source, "licence": licence,
+        });
+        match all {
+            serde_json::Value::Object(members) => {
+                serde_json::Value::Object(members.into_iter().filter(|(_, value)| !value.is_null()).collect())
+                    .to_string()
+            }
+            other => other.to_string(),
+        }
+    };
+    format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(",\n"))
+}
+
 fn checked(raw: Raw) -> Result<Row, String> {
     let name = |what: &str, name: &str| {
         let good = (1..=LONGEST).contains(&name.len())

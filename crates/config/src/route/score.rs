@@ -167,7 +167,8 @@ impl Setting for Benchmarks {
                     match did_you_mean(&entry.key, known.iter().copied()) {
                         Some(hint) => cx.error(entry.at, Complaint { message, hint: Some(hint) }),
                         None => {
-                            let hint = format!("import them: lockgate evals import {} FILE", entry.key);
+                            let hint =
+                                format!("import them: lockgate evals import FILE --name {}", entry.key);
                             cx.warn(entry.at, Complaint { message, hint: Some(hint) });
                         }
                     }

@@ -32,6 +32,8 @@ pub(crate) struct Tries<'a> {
     detoured: bool,
     /// Credentials of the target under way that were refused for this request.
     refused: Vec<usize>,
+    /// The plan's first was admitted with the plan; whoever comes later is when it is called.
+    begun: bool,
 }
 
 /// A target that is called, and how.
@@ -82,6 +84,7 @@ impl<'a> Tries<'a> {
             round: 0,
             detoured: false,
             refused: Vec::new(),
+            begun: false,
         }
     }
 
@@ -97,6 +100,9 @@ impl<'a> Tries<'a> {
                 // provider down.
                 let retries = &next.endpoint.site.retries;
                 if next.credential.is_none() && self.round > 0 && !retries.spend() {
+                    continue;
+                }
+                if next.credential.is_none() && self.is_out(&next, state) {
                     continue;
                 }
                 if self.round == 0 {
@@ -132,6 +138,9 @@ impl<'a> Tries<'a> {
     /// A target to be called beside the one under way; `None` when no other is left.
     pub(super) fn beside(&mut self, state: &State) -> Option<Try<'a>> {
         let next = self.open.pop_if(|next| next.credential.is_none() && self.round == 0)?;
+        if self.is_out(&next, state) {
+            return None;
+        }
         next.endpoint.site.retries.earn();
         Some(Try { role: Role::Hedge, ..self.chosen(next, state) })
     }
@@ -151,6 +160,23 @@ impl<'a> Tries<'a> {
         }
         others.push(Arc::clone(answered.endpoint));
         others
+    }
+
+    /// Whether a target has left rotation since the plan was made, or another request is its probe, while others are left. The last
+    /// one is called all the same: a likely failure is better than a sure one.
+    fn is_out(&mut self, next: &Next<'a>, state: &State) -> bool {
+        let first = !std::mem::replace(&mut self.begun, true);
+        if first || self.round > 0 || next.role != Role::Usual {
+            return false;
+        }
+        if next.endpoint.admit(state.clock.now(), &state.breakers).out_until().is_none() {
+            return false;
+        }
+        let last = self.open.is_empty();
+        if last {
+            next.endpoint.insist();
+        }
+        !last
     }
 
     fn chosen(&mut self, next: Next<'a>, state: &State) -> Try<'a> {

@@ -13,11 +13,11 @@ use lockgate_core::port::{Answer, Call};
 use lockgate_core::record::Target;
 use lockgate_core::upstream::Reach;
 use lockgate_core::{
-    Candidate, Decision, Error, Kind, Matched, Payload, Principal, Role, Segments, Speech, Upstream,
+    Decision, Error, Kind, Matched, Payload, Principal, Role, Segments, Speech, Standing, Upstream,
 };
 use lockgate_dialect::operation::{Asked, Counts, Form, Listener, Operation};
 use lockgate_dialect::{Dialect, Losses, Named, Turn, by_name, openai_chat};
-use lockgate_route::{Endpoint, Patience, Plan};
+use lockgate_route::{Endpoint, Patience, Plan, Refused};
 use tokio::time::Instant;
 
 use super::passage::Begun;
@@ -28,6 +28,7 @@ use crate::dispatch::{Budget, bad, collect, refusal, timely};
 use crate::engine::Engine;
 use crate::record::{Ticket, Worth};
 use crate::relay::{input_estimate, usage_estimate};
+use crate::route::{self, Seen};
 
 /// What a request is, as far as that is known: then its answer's usage is read.
 enum Known {
@@ -85,8 +86,32 @@ pub(super) async fn walk(
     let any = Target { model: ANY.into(), ..target.clone() };
     let known_of = Endpoint::new(any, Arc::clone(upstream), Arc::default(), &engine.state.registry);
     let endpoint = Arc::new(Endpoint { target, ..known_of });
-    let plan = plan(snapshot, &endpoint);
-    ticket.decided(Arc::clone(&plan.decision));
+    // The policies see it as that model at that provider, or as any of the provider's models.
+    let name = format!("{}/{model}", upstream.name);
+    let seen = Seen {
+        model: &name,
+        dialect: "",
+        stream: known.streams(),
+        principal,
+        attribution: ticket.attribution(),
+        headers,
+        payload: None,
+        prompt_bytes: 0,
+    };
+    let candidate =
+        snapshot.table.permits(upstream, &model, &route::ask(&seen, engine.state.clock.wall_ms())?);
+    let refused = candidate.standing != Standing::Eligible;
+    let decision = Arc::new(Decision {
+        snapshot: snapshot.table.version(),
+        matched: Matched::Direct,
+        candidates: [candidate].into(),
+        choice: None,
+    });
+    ticket.decided(Arc::clone(&decision));
+    if refused {
+        return Err(Refused { decision }.error(&name));
+    }
+    let plan = plan(decision, &endpoint);
     let budget = Budget::new(headers, &plan)?;
     let query = errand.query.as_deref().map(forward::query).filter(|query| !query.is_empty());
     let path = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
@@ -241,17 +266,11 @@ fn nothing_spoken(upstream: &Upstream) -> Error {
 }
 
 /// A plan of one attempt at one target.
-fn plan(snapshot: &Snapshot, endpoint: &Arc<Endpoint>) -> Plan {
-    let decision = Decision {
-        snapshot: snapshot.table.version(),
-        matched: Matched::Direct,
-        candidates: vec![Candidate::eligible(&endpoint.target)],
-        choice: None,
-    };
+fn plan(decision: Arc<Decision>, endpoint: &Arc<Endpoint>) -> Plan {
     Plan {
         endpoints: vec![Arc::clone(endpoint)],
         patience: Patience { rounds: 0, attempt: None, total: None },
-        decision: Arc::new(decision),
+        decision,
         settings: Arc::default(),
         apart: Vec::new(),
         detours: Arc::default(),

@@ -14,7 +14,7 @@ use lockgate_core::{Error, Kind, Outcome, Principal, RequestId, Retry, Segments,
 use lockgate_dialect::operation::websocket::{Frames, going_away};
 use lockgate_dialect::operation::{Counts, realtime};
 use lockgate_dialect::{Losses, openai_chat};
-use lockgate_route::{Endpoint, Plan};
+use lockgate_route::Endpoint;
 use tokio::time::{Instant, sleep};
 
 use super::{forward, model};
@@ -25,6 +25,7 @@ use crate::dispatch::{Budget, Failed, Tries, Try, bad, filled, healthy, refusal}
 use crate::engine::Engine;
 use crate::record::{Ticket, Worth};
 use crate::relay::for_client;
+use crate::route::{self, Seen};
 
 /// A request for a conversation.
 pub struct Hail {
@@ -117,7 +118,17 @@ async fn walk(
     ticket.attribute(attribute::attribute(&snapshot.attribution, principal, &hail.headers, None)?);
     let resolution = snapshot.table.resolve(&asked).ok_or_else(|| unknown(&asked))?;
     limits::may_use(principal, &asked, &resolution)?;
-    let plan = Plan::ordered(&resolution, engine.state.clock.now(), &engine.state.breakers);
+    let seen = Seen {
+        model: &asked,
+        dialect: realtime::NAME,
+        stream: true,
+        principal,
+        attribution: ticket.attribution(),
+        headers: &hail.headers,
+        payload: None,
+        prompt_bytes: 0,
+    };
+    let plan = route::plan(&engine.state, &resolution, &seen)?;
     ticket.decided(Arc::clone(&plan.decision));
     let budget = Budget::new(&hail.headers, &plan)?;
     let mut tries = Tries::new(&plan, budget);

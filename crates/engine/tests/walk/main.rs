@@ -23,6 +23,8 @@ mod losses;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod privacy;
 #[cfg(test)]
 mod queue;

@@ -10,7 +10,7 @@ use lockgate_core::{Credential, Kind, Outcome, Role, Upstream};
 use lockgate_route::{Branch, Hedge, Route, RouteSettings};
 use lockgate_testkit::{Noted, Play, builder};
 
-use crate::stage::{HELLO, HELLO_STREAM, Set, Stage, route};
+use crate::stage::{HELLO, HELLO_STREAM, Set, Stage, at_once, route};
 
 const ANSWER: &str =
     r#"{"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
@@ -256,4 +256,29 @@ async fn a_slow_tail_is_cut_off_for_few_extra_attempts() {
     assert!(hedged * 2 <= plain, "p99 {plain:?} became {hedged:?} with {extra} extra attempts");
     assert!(extra * 100 <= 2_000 * 8, "{extra} extra attempts for 2000 requests");
     println!("p99 of the first token {plain:?}, hedged {hedged:?}, {extra} extra attempts for 2000 requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_open_target_further_down_is_probed_by_one_request_at_a_time() {
+    let upstreams = ["a", "b", "c"].map(builder::upstream);
+    let stage = Set::of(upstreams).route("three", &["a", "b", "c"], 0).stage();
+    for _ in 0..3 {
+        (0..2).for_each(|_| stage.script.then("b", Play::json(503, "{}")));
+        assert_eq!(stage.ask(HELLO.replace("a/m", "b/m")).await.status, 503);
+    }
+    stage.clock.advance(Duration::from_secs(5));
+    stage.script.take();
+    stage.script.then("a", Play::json(503, "{}"));
+    stage.script.then("b", Play::silence());
+    let body = || HELLO.replace("a/m", "three");
+    let mut probing = Box::pin(stage.chat(body()));
+    // Nothing wakes it, so it is asked until it waits for the second target.
+    for _ in 0..20 {
+        assert!(at_once(probing.as_mut()).is_none());
+    }
+    stage.script.then("a", Play::json(503, "{}"));
+    stage.script.then("c", good(false));
+    assert_eq!(stage.ask(body()).await.headers["x-lockgate-target"], "c/m");
+    let called: Vec<String> = stage.script.take().into_iter().map(|seen| seen.upstream).collect();
+    assert_eq!(called, ["a", "b", "a", "c"]);
 }

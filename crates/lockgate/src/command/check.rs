@@ -57,10 +57,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
     let file = Settings::file(named);
     let mut report =
         Report { file: file.as_ref().map(|file| file.display().to_string()), ..Report::default() };
-    let config = inspect(file.as_deref(), &mut report);
-    if let Some(config) = config.as_ref().filter(|config| report.mistakes() == 0 && !config.tests.is_empty())
-    {
-        match Trial::new(config.clone()) {
+    let settings = inspect(file.as_deref(), &mut report);
+    let testable = settings.as_ref().filter(|it| report.mistakes() == 0 && !it.config.tests.is_empty());
+    if let Some(settings) = testable {
+        match Trial::new(settings.config.clone(), &settings.kept) {
             Ok(trial) => report.tests = trial.run(),
             Err(why) => report.mistake("tests", why),
         }
@@ -71,8 +71,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
         say_json(&report);
     } else {
         report.print();
-        if let Some(config) = config.filter(|_| report.ok) {
-            say(&summary(&config, report.file.as_deref()));
+        if let Some(settings) = settings.filter(|_| report.ok) {
+            say(&summary(&settings.config, report.file.as_deref()));
         }
     }
     match report.mistakes() {
@@ -82,8 +82,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Outcome {
     }
 }
 
-/// Looks at everything that a start would look at, without touching the store or the network.
-fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
+/// Looks at everything that a start would look at, without changing the store or touching the network.
+fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Settings> {
+    let settings = Settings::read(file);
     if let Some(file) = file {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -92,17 +93,25 @@ fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
                 return None;
             }
         };
-        let (config, found) = diagnose(&text);
+        // With what the store keeps, as far as it is good under this file.
+        let kept = settings.as_ref().map(|settings| settings.kept.clone()).unwrap_or_default();
+        let (config, found) = diagnose(&text, &kept);
         report.diagnostics.extend(found.into_iter().map(Finding::There));
         config?;
     }
-    let settings = match Settings::read(file) {
+    let settings = match settings {
         Ok(settings) => settings,
         Err(failure) => {
             report.mistake("", failure.message().to_owned());
             return None;
         }
     };
+    for (name, why) in &settings.left_out {
+        report.mistake(
+            &lockgate_config::path_of(&["routes", name]),
+            format!("in the store, and left out: {why}"),
+        );
+    }
     let env = |name: &str| std::env::var(name).ok();
     for provider in &settings.config.providers {
         if let Err(error) = lockgate_provider::compile(provider, &env, &|path| std::fs::read(path)) {
@@ -129,7 +138,7 @@ fn inspect(file: Option<&Path>, report: &mut Report) -> Option<Config> {
     {
         report.mistake("server.tls", error.to_string());
     }
-    Some(settings.config)
+    Some(settings)
 }
 
 /// What a good config stands for.

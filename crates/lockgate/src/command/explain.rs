@@ -162,7 +162,7 @@ fn of_file(json: Json) -> Result<Request, String> {
 
 fn trial(context: &Context, under: Option<&Path>) -> Result<Trial, Failure> {
     let settings = Settings::read(under.or(context.config.as_deref()))?;
-    Trial::new(settings.config).map_err(Failure::config)
+    Trial::new(settings.config, &settings.kept).map_err(Failure::config)
 }
 
 // === a request of the record ===

@@ -5,9 +5,12 @@ pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod demo_upstream;
 pub(crate) mod doctor;
+pub(crate) mod evals;
 pub(crate) mod explain;
+mod kept;
 pub(crate) mod keys;
 pub(crate) mod logs;
+pub(crate) mod routes;
 pub(crate) mod serve;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_config::{LogFormat, LogLevel, Metrics, Retention};
-use lockgate_core::port::{EventSink, KeyStore, RecordSink, RecordStore, Transport};
+use lockgate_core::port::{DocumentStore, EventSink, KeyStore, RecordSink, RecordStore, Transport};
 use lockgate_core::{Clock, Error, Event, Key, Kind, Secret};
 use lockgate_demo::Demo;
 use lockgate_engine::State;
@@ -14,6 +14,7 @@ use lockgate_engine::record::{Queue, Writer};
 use lockgate_ledger::LedgerStore;
 use lockgate_provider::HttpTransport;
 use lockgate_route::{Registry, Settings as Breakers};
+use lockgate_server::cabinet::Cabinet;
 use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, NewKey, open};
 use lockgate_store::{new_key, new_key_id};
 use lockgate_telemetry::{Format, Level, Telemetry};
@@ -21,8 +22,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
 use crate::assemble::{self, Sources, SystemClock};
+use crate::cabinet::Drawers;
 use crate::exit::{Failure, Outcome};
 use crate::installation::Installation;
+use crate::kept::Kept;
 use crate::reload::{EVERY, Reloader};
 use crate::settings::Settings;
 use crate::terminal::{say, say_json};
@@ -80,7 +83,7 @@ impl Running {
         // What can be wrong with the config comes before anything is made on disk.
         let upstreams = assemble::upstreams(config, zero_config).map_err(Failure::config)?;
         let catalog = assemble::catalog(config, &upstreams).map_err(Failure::config)?;
-        let scores = assemble::scores(config).map_err(Failure::config)?;
+        let scores = assemble::scores(config, &settings.kept).map_err(Failure::config)?;
         let sources = Sources { catalog, scores, wall_ms: clock.wall_ms() };
         let certificates =
             config.server.tls.as_ref().map(|tls| Certificates::read(tls.cert.clone(), tls.key.clone()));
@@ -98,6 +101,10 @@ impl Running {
         };
         // Before the keys are read, so that one made in between is seen as new.
         let revision = store.revision().ok();
+        // Likewise: what was kept since the config was read is seen at the first look.
+        let kept_revision = store.document_revision().ok();
+        let kept_revision =
+            kept_revision.filter(|_| Kept::read(&*store).is_ok_and(|now| now == settings.found));
         let registry = Arc::new(Registry::default());
         let table = assemble::table(1, config, upstreams, &registry, &sources);
         let keys = assemble::keys(&*store, &own_keys)?;
@@ -149,6 +156,12 @@ impl Running {
         };
         let drain = Arc::new(Drain::default());
         let scheme = if certificates.is_some() { "https" } else { "http" };
+        let documents: Arc<dyn DocumentStore> = store.clone();
+        let cabinet: Arc<dyn Cabinet> = Arc::new(Drawers {
+            store: Arc::clone(&documents),
+            file: settings.file.clone(),
+            clock: Arc::clone(&state.clock),
+        });
         let keys: Arc<dyn KeyStore> = store;
         let house = |address| {
             Arc::new(House {
@@ -156,6 +169,7 @@ impl Running {
                 keys: Arc::clone(&keys),
                 new_key: Box::new(fresh_key),
                 ledger: Arc::clone(&ledger),
+                cabinet: Arc::clone(&cabinet),
                 records: Arc::clone(&records),
                 admin_token: admin_token.clone(),
                 metrics: match config.server.metrics {
@@ -187,15 +201,19 @@ impl Running {
         let doors = open(listen, workers, house, certificates.as_ref(), &transport)
             .map_err(|error| Failure::new(format!("cannot listen on {listen}: {error}")))?;
         let url = url(scheme, doors.address());
+        for (name, why) in &settings.left_out {
+            let detail = format!("the route \"{name}\" of the store is left out: {why}");
+            state.events.emit(&Event::ConfigRejected { detail: &detail });
+        }
         state.events.emit(&Event::Started { address: &url, version: state.snapshot.load().table.version() });
         let reloader = Reloader::new(
             Arc::clone(&state),
-            Arc::clone(&keys),
+            (Arc::clone(&keys), documents),
             own_keys,
             settings.file.clone(),
             &config.catalog,
             certificates,
-            revision,
+            (revision, kept_revision),
         );
         Ok(Self {
             state,

@@ -52,11 +52,12 @@ fn record(wall_ms: u64) -> Box<Record> {
         decision: Some(Arc::new(Decision {
             snapshot: 1,
             matched: Matched::Route,
-            candidates: vec![
+            candidates: [
                 candidate("openai", Standing::Eligible),
                 candidate("azure", Standing::Eligible),
                 candidate("groq", Standing::Excluded(Exclusion::BreakerOpen)),
-            ],
+            ]
+            .into(),
             choice: None,
         })),
         losses: Vec::new(),

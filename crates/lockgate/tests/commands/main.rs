@@ -7,6 +7,7 @@ mod catalog;
 mod check;
 mod demo_upstream;
 mod doctor;
+mod evals;
 mod keys;
 mod logs;
 mod postgres;
@@ -209,6 +210,23 @@ fn every_command_has_help_with_an_example_and_takes_json() {
         &["catalog", "show"],
         &["catalog", "diff"],
         &["catalog", "update"],
+        &["routes"],
+        &["routes", "list"],
+        &["routes", "show"],
+        &["routes", "put"],
+        &["routes", "remove"],
+        &["routes", "history"],
+        &["routes", "diff"],
+        &["routes", "rollback"],
+        &["evals"],
+        &["evals", "import"],
+        &["evals", "list"],
+        &["evals", "show"],
+        &["evals", "set"],
+        &["evals", "remove"],
+        &["evals", "history"],
+        &["evals", "diff"],
+        &["evals", "rollback"],
         &["demo-upstream"],
     ] {
         let help = place.run(&[command, &["--help"]].concat());

@@ -180,7 +180,7 @@ routes:
     let decision = Decision {
         snapshot: 3,
         matched: Matched::Route,
-        candidates: vec![Candidate::eligible(&target("far")), Candidate::eligible(&target("near"))],
+        candidates: [Candidate::eligible(&target("far")), Candidate::eligible(&target("near"))].into(),
         choice: Some(Box::new(Choice { order: vec![0, 1], seed: 7, ..Choice::default() })),
     };
     let record = record(decision);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use lockgate_core::decision::Incident;
 use lockgate_core::money::Bill;
 use lockgate_core::record::Target;
 
-use super::{Judgement, Policy};
+use super::{Applying, Judgement, Policy};
 use crate::ask::Ask;
 use crate::condition::Condition;
 use crate::preferences::MaxPrice;
@@ -83,14 +84,19 @@ impl Policies {
 }
 
 impl Policy for Policies {
-    fn concerns(&self, ask: &Ask<'_>) -> bool {
-        self.rules.iter().any(|rule| rule.applies(ask).is_some())
+    fn applying(&self, ask: &Ask<'_>) -> Vec<Applying> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter_map(|(rule, it)| Some(Applying { rule, incident: it.applies(ask)? })).collect()
     }
 
-    fn judge(&self, ask: &Ask<'_>, target: &Target, facts: &Facts) -> Judgement {
+    fn judge(&self, applying: &[Applying], ask: &Ask<'_>, target: &Target, facts: &Facts) -> Judgement {
         let mut trial = None;
-        for rule in &self.rules {
-            let Some(doubt) = rule.applies(ask) else { continue };
+        for Applying { rule, incident } in applying {
+            let Some(rule) = self.rules.get(*rule) else { continue };
+            let doubt = match incident {
+                Some(_) => " (its condition cannot be evaluated, so it applies)",
+                None => "",
+            };
             let Some(why) = rule.refuses(ask, target, facts) else { continue };
             let note = || -> Arc<str> { format!("{}: {why}{doubt}", rule.name).into() };
             if !rule.on_trial {
@@ -105,22 +111,25 @@ impl Policy for Policies {
 // === impl PolicyRule ===
 
 impl PolicyRule {
-    /// Whether it applies; if so, the doubt that it applies with, if any.
-    fn applies(&self, ask: &Ask<'_>) -> Option<&'static str> {
+    /// Whether it applies; if so, why that is in doubt, if it is.
+    fn applies(&self, ask: &Ask<'_>) -> Option<Option<Incident>> {
         if !self.audience.holds(ask) {
             return None;
         }
         match self.condition.as_ref().map(|condition| condition.evaluate(ask)) {
-            None | Some(Ok(true)) => Some(""),
+            None | Some(Ok(true)) => Some(None),
             Some(Ok(false)) => None,
-            Some(Err(_)) => Some(" (its condition cannot be evaluated, so it applies)"),
+            Some(Err(incident)) => Some(Some(incident)),
         }
     }
 
     /// Why it does not let a target be used.
     fn refuses(&self, ask: &Ask<'_>, target: &Target, facts: &Facts) -> Option<&'static str> {
         let deny = &self.deny;
-        if deny.names(target) || deny.regions.iter().any(|region| facts.is_in(region)) {
+        if deny.names(target)
+            || deny.may_mean(target)
+            || deny.regions.iter().any(|region| facts.is_in(region))
+        {
             return Some("it is denied");
         }
         // Where a place is denied, what might be there is too.
@@ -183,6 +192,17 @@ impl Selection {
                     fits(provider, &target.provider) && fits(model, &target.model)
                 })
             })
+    }
+}
+
+impl Selection {
+    /// Whether one of its models may be meant by a target that stands for all of a provider's: what passes through to it
+    /// says nowhere which it uses.
+    fn may_mean(&self, target: &Target) -> bool {
+        let of_it = |pattern: &Arc<str>| {
+            pattern.split_once('/').is_some_and(|(provider, _)| fits(provider, &target.provider))
+        };
+        &*target.model == "*" && self.models.iter().any(of_it)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod auth;
 mod budgets;
+mod documents;
 pub(crate) mod endpoints;
 mod journal;
 mod keys;
@@ -42,6 +43,8 @@ pub(crate) fn router(house: &Arc<House>) -> Router {
         .route("/api/v1/records", get(records::find))
         .route("/api/v1/records/{id}", get(records::one))
         .route("/api/v1/health/endpoints", get(endpoints::health))
+        .merge(documents::router("routes", "route"))
+        .merge(documents::router("scores", "scores"))
         .layer(from_fn_with_state(Arc::clone(house), auth::require));
     let metrics = Router::new().route("/metrics", get(metrics));
     let metrics = match house.metrics {

@@ -47,7 +47,7 @@ pub fn record(number: u64) -> Box<Record> {
         decision: Some(Arc::new(Decision {
             snapshot: 7,
             matched: Matched::Route,
-            candidates: vec![candidate("openai", "gpt-5-mini"), candidate("groq", "llama-4-scout")],
+            candidates: [candidate("openai", "gpt-5-mini"), candidate("groq", "llama-4-scout")].into(),
             choice: None,
         })),
         losses: Vec::new(),
@@ -167,7 +167,12 @@ fn any_decision() -> impl Strategy<Value = Decision> {
     });
     let choice = option::weighted(0.3, any_choice().prop_map(Box::new));
     (any::<u64>(), select(Matched::ALL), vec(candidate, 0..20), choice).prop_map(
-        |(snapshot, matched, candidates, choice)| Decision { snapshot, matched, candidates, choice },
+        |(snapshot, matched, candidates, choice)| Decision {
+            snapshot,
+            matched,
+            candidates: candidates.into(),
+            choice,
+        },
     )
 }
 

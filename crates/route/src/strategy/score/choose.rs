@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use lockgate_core::decision::{Alternative, Exclusion, Exploration, Held, MILLION, Sticky, Terms, Weight};
+use lockgate_core::decision::{Alternative, Exclusion, Exploration, Held, MILLION, Sticky, Terms};
 use lockgate_core::Money;
 
 use super::table::{self, millionths};
 use super::{Dollars, Explore, Missing, Mode, Score, Weigh};
 use crate::draw::{draw, share};
+use crate::estimate::Size;
 use crate::rank::{Chooser, Heat, Scene};
 use crate::route::Branch;
 use crate::strategy::Choose;
@@ -20,7 +21,7 @@ const MIDDLE_PRICE: f64 = 2e9;
 struct Rating<'a> {
     score: &'a Score,
     table: &'a table::Table,
-    weights: Vec<Weight>,
+    weights: table::Weights,
     /// The shares of the four terms in the mode `Sum`.
     weigh: [i64; 4],
     /// Tokens that costs are spread over.
@@ -29,11 +30,15 @@ struct Rating<'a> {
     target_us: f64,
 }
 
-/// A branch with what speaks for it.
-struct Entry {
-    heat: Heat,
-    terms: Terms,
-    hash: u64,
+/// The branches that are compared, in the order of the route, with what speaks for each.
+struct Field {
+    heats: Vec<Heat>,
+    /// A row for each heat.
+    terms: Vec<Terms>,
+    /// What was measured of each one's tool calls in place of the table's, where that is weighed and any were.
+    live: Vec<Option<u32>>,
+    /// Places in `heats`, the best first.
+    order: Vec<u16>,
 }
 
 impl Choose for Score {
@@ -48,37 +53,18 @@ impl Choose for Score {
     fn rank(&self, chooser: &Chooser, scene: &mut Scene<'_>, out: &mut Vec<u16>) {
         let Some(table) = &chooser.prepared else { return };
         let rating = Rating::of(self, table, scene);
-        let heats = scene.heats(&chooser.nodes);
-        let mut values = Vec::with_capacity(heats.len() * rating.weights.len());
-        let mut entries = Vec::with_capacity(heats.len());
-        for mut heat in heats {
-            while let Some(why) = rating.excluded(scene, heat.lead) {
-                scene.exclude(heat.lead, why.0, why.1);
-                match heat.next() {
-                    Some(next) => heat = next,
-                    None => break,
-                }
-            }
-            if !scene.may_use(heat.lead) {
-                continue;
-            }
-            let terms = rating.terms(scene, heat.lead, &mut values);
-            let hash = scene.tree.spots[usize::from(heat.lead)].hash;
-            entries.push(Entry { heat, terms, hash });
-        }
-        scene.choice.terms = entries.iter().map(|entry| entry.terms.clone()).collect();
-        scene.choice.values = values.as_slice().into();
-        scene.choice.best_single = best_single(&entries, table, scene);
-        scene.choice.weights = rating.weights;
-        entries.sort_unstable_by_key(|Entry { terms, hash, .. }| {
-            let cost = terms.cost.unwrap_or(Money::from_nanos(i64::MAX));
-            (Reverse(terms.score), cost, terms.whole_us, Reverse(terms.coverage), *hash)
-        });
-        let settled = self.stick(&mut entries, scene);
+        let mut field = Field::of(&rating, scene.heats(&chooser.nodes), scene);
+        scene.choice.best_single = field.best_single(table, scene);
+        let settled = self.stick(&mut field, scene);
         if !settled {
-            self.vary(&mut entries, chooser.number, scene);
+            self.vary(&mut field, chooser.number, scene);
         }
-        entries.into_iter().for_each(|entry| entry.heat.run(out));
+        scene.choice.values = table.sheet(&field.terms, &field.live);
+        scene.choice.weights = rating.weights.told;
+        scene.choice.terms = field.terms;
+        for at in field.order {
+            field.heats[usize::from(at)].run(out);
+        }
     }
 }
 
@@ -87,24 +73,24 @@ impl Choose for Score {
 impl Score {
     /// Keeps a session with its target: inside a turn always, at the start of one unless another leads by enough. Whether
     /// it was kept.
-    fn stick(&self, entries: &mut [Entry], scene: &mut Scene<'_>) -> bool {
+    fn stick(&self, field: &mut Field, scene: &mut Scene<'_>) -> bool {
         let (Some(threshold), Some(memory)) = (self.stickiness, scene.memory.clone()) else { return false };
         let tree = scene.tree;
         let is = |spot: u16| tree.spots[usize::from(spot)].endpoint.target == memory.target;
-        let Some(at) = entries.iter().position(|entry| is(entry.heat.lead)) else {
+        let Some(at) = (0..field.order.len()).find(|at| is(field.terms(*at).candidate)) else {
             let former = (0..).zip(&scene.looked).find(|(spot, look)| is(*spot) && look.is_excluded());
             if let Some((candidate, _)) = former {
                 scene.choice.sticky = Some(Sticky { candidate, held: Held::Excluded, needed: 0 });
             }
             return false;
         };
-        let former = &entries[at].terms;
+        let former = field.terms(at);
         let unit = match self.mode {
             Mode::Sum(_) => f64::from(MILLION),
             Mode::Dollars(_) => 1e9,
         };
         let needed = ((threshold * unit) as i64).max(self.cache_loss(former, scene));
-        let lead = entries[0].terms.score.saturating_sub(former.score);
+        let lead = field.terms(0).score.saturating_sub(former.score);
         let held = if scene.ask.mid_turn() {
             Held::Pinned
         } else if lead > needed {
@@ -116,7 +102,7 @@ impl Score {
         if held == Held::Outbid {
             return false;
         }
-        entries[..=at].rotate_right(1);
+        field.order[..=at].rotate_right(1);
         true
     }
 
@@ -126,7 +112,7 @@ impl Score {
             return 0;
         }
         let facts = &scene.tree.spots[usize::from(former.candidate)].endpoint.facts;
-        let (Some(with), Some(without)) = (former.cost, crate::estimate::cost(facts, scene.ask, 0)) else { return 0 };
+        let (Some(with), Some(without)) = (former.cost, crate::estimate::cost(facts, Size::of(scene.ask), 0)) else { return 0 };
         match &self.mode {
             Mode::Dollars(_) => without.nanos().saturating_sub(with.nanos()).max(0),
             Mode::Sum(weigh) => {
@@ -138,22 +124,14 @@ impl Score {
     }
 
     /// Spreads requests over endpoints of the winner's model, and now and then tries another candidate.
-    fn vary(&self, entries: &mut [Entry], number: u64, scene: &mut Scene<'_>) {
-        let Some(best) = entries.first() else { return };
-        let tree = scene.tree;
-        let family = |entry: &Entry| Arc::clone(&tree.spots[usize::from(entry.heat.lead)].endpoint.facts.family);
-        let (top, of) = (best.terms.score, family(best));
-        let least = top.saturating_sub((top.unsigned_abs() as f64 * self.spread) as i64);
-        // (1/price)² × availability⁴: a cheaper endpoint takes more, an unreliable one much less.
-        let pull = |entry: &Entry| {
-            let near = self.spread > 0.0 && !of.is_empty() && entry.terms.score >= least && family(entry) == of;
-            let price = entry.terms.cost.map_or(f64::INFINITY, |cost| cost.nanos().max(1) as f64);
-            let pull = price.powi(-2) * (f64::from(entry.terms.reliability) / f64::from(MILLION)).powi(4);
-            if near { pull } else { 0.0 }
-        };
-        let pulls: Vec<f64> = if self.spread > 0.0 { entries.iter().map(pull).collect() } else { Vec::new() };
+    fn vary(&self, field: &mut Field, number: u64, scene: &mut Scene<'_>) {
+        if field.order.is_empty() {
+            return;
+        }
+        let pulls = self.pulls(field, scene);
         let total: f64 = pulls.iter().sum();
-        let spread_of = |at: usize| if total > 0.0 { pulls[at] / total } else { f64::from(at == 0) };
+        let spread_of =
+            |at: usize| if total > 0.0 { pulls.get(at).map_or(0.0, |pull| pull / total) } else { f64::from(at == 0) };
         let mut taken = 0;
         if total > 0.0 {
             let mut rest = share(draw(scene.ask.seed, number << 16 | 0xfffe)) * total;
@@ -168,20 +146,117 @@ impl Score {
             }
         }
         if let Some(Explore { share: part, per_day }) = &self.explore {
-            let count = entries.len();
+            let count = field.order.len();
             let drawn = (draw(scene.ask.seed, number << 16 | 0xffff) % count as u64) as usize;
-            let open = scene.may_explore(entries[drawn].terms.cost, *per_day);
+            let open = scene.may_explore(field.terms(drawn).cost, *per_day);
             let part = if open { part.clamp(0.0, 1.0) } else { 0.0 };
             let explored = share(draw(scene.ask.seed, number << 16 | 0xfffd)) < part;
             if explored {
                 taken = drawn;
-                scene.pay_exploring = entries[drawn].terms.cost;
+                scene.pay_exploring = field.terms(drawn).cost;
             }
             let propensity = (1.0 - part) * spread_of(taken) + part / count as f64;
             scene.choice.exploration = Some(Exploration { explored, propensity: millionths(propensity) });
         }
-        entries[..=taken].rotate_right(1);
+        field.order[..=taken].rotate_right(1);
     }
+
+    /// How much each of the first draws requests to itself: those of the winner's model within the spread of its score.
+    /// (1/price)² × availability⁴: a cheaper endpoint takes more, an unreliable one much less.
+    fn pulls(&self, field: &Field, scene: &Scene<'_>) -> Vec<f64> {
+        let spots = &scene.tree.spots;
+        let family = |terms: &Terms| &*spots[usize::from(terms.candidate)].endpoint.facts.family;
+        let (top, of) = (field.terms(0).score, family(field.terms(0)));
+        if self.spread <= 0.0 || of.is_empty() {
+            return Vec::new();
+        }
+        let least = top.saturating_sub((top.unsigned_abs() as f64 * self.spread) as i64);
+        let near = (0..field.order.len()).map(|at| field.terms(at)).take_while(|terms| terms.score >= least);
+        let pull = |terms: &Terms| {
+            let price = terms.cost.map_or(f64::INFINITY, |cost| cost.nanos().max(1) as f64);
+            let pull = price.powi(-2) * (f64::from(terms.reliability) / f64::from(MILLION)).powi(4);
+            if family(terms) == of { pull } else { 0.0 }
+        };
+        near.map(pull).collect()
+    }
+}
+
+// === impl Field ===
+
+impl Field {
+    /// What can be compared of these branches, rated and in order.
+    fn of(rating: &Rating<'_>, heats: Vec<Heat>, scene: &mut Scene<'_>) -> Self {
+        let mut field = Self {
+            terms: Vec::with_capacity(heats.len()),
+            live: Vec::new(),
+            order: Vec::with_capacity(heats.len()),
+            heats: Vec::with_capacity(heats.len()),
+        };
+        for mut heat in heats {
+            while let Some(why) = rating.excluded(scene, heat.lead) {
+                scene.exclude(heat.lead, why.0, why.1);
+                match heat.next() {
+                    Some(next) => heat = next,
+                    None => break,
+                }
+            }
+            if !scene.may_use(heat.lead) {
+                continue;
+            }
+            let (terms, live) = rating.terms(scene, heat.lead);
+            if rating.table.live().is_some() {
+                field.live.push(live);
+            }
+            field.terms.push(terms);
+            field.heats.push(heat);
+        }
+        field.sort(scene);
+        field
+    }
+
+    /// The best first; ties by lower cost, lower latency, higher coverage, then a stable hash. Never the name.
+    fn sort(&mut self, scene: &Scene<'_>) {
+        const PLACE: u32 = u16::BITS;
+        // Score and place in one number: what moves in sorting is small, and ties are rare.
+        let mut keys: Vec<u128> =
+            (0_u16..).zip(&self.terms).map(|(at, terms)| descending(terms.score) << PLACE | u128::from(at)).collect();
+        keys.sort_unstable();
+        self.order.extend(keys.iter().map(|key| *key as u16));
+        let terms = &self.terms;
+        let tie = |at: &u16| {
+            let terms = &terms[usize::from(*at)];
+            let cost = terms.cost.unwrap_or(Money::from_nanos(i64::MAX));
+            let hash = scene.tree.spots[usize::from(terms.candidate)].hash;
+            (cost, terms.whole_us, Reverse(terms.coverage), hash)
+        };
+        let score = |at: &u16| terms[usize::from(*at)].score;
+        for tied in self.order.chunk_by_mut(|a, b| score(a) == score(b)).filter(|tied| tied.len() > 1) {
+            tied.sort_unstable_by_key(tie);
+        }
+    }
+
+    /// The terms of what is at this place of the order.
+    fn terms(&self, at: usize) -> &Terms {
+        &self.terms[usize::from(self.order[at])]
+    }
+
+    /// The candidate of the highest quality with no class boosted.
+    fn best_single(&self, table: &table::Table, scene: &Scene<'_>) -> Option<Alternative> {
+        let live = |at: usize| self.live.get(at).copied().flatten();
+        let key = |(at, terms): &(usize, &Terms)| {
+            let cost = terms.cost.unwrap_or(Money::from_nanos(i64::MAX));
+            let hash = scene.tree.spots[usize::from(terms.candidate)].hash;
+            (table.plain_quality(terms.candidate, live(*at)), Reverse(cost), Reverse(hash))
+        };
+        let (_, best) = self.terms.iter().enumerate().max_by_key(key)?;
+        Some(Alternative { candidate: best.candidate, cost: best.cost })
+    }
+}
+
+/// A key that grows as a score falls.
+const fn descending(score: i64) -> u128 {
+    // Flipping all bits but the sign's turns the order of signed numbers round, and makes them unsigned.
+    (score as u64 ^ (u64::MAX >> 1)) as u128
 }
 
 // === impl Rating ===
@@ -205,25 +280,23 @@ impl<'a> Rating<'a> {
         let mark = self.table.mark(spot);
         let lacking = self.score.missing == Missing::Exclude && mark.assumed != 0;
         if lacking || mark.coverage < millionths(self.score.min_coverage) {
-            let missing = self.weights.iter().enumerate().find(|(at, _)| mark.assumed >> at & 1 == 1);
+            let missing = self.weights.told.iter().enumerate().find(|(at, _)| mark.assumed >> at & 1 == 1);
             return Some((Exclusion::Coverage, missing.map(|(_, weight)| Arc::clone(&weight.name))));
         }
         let unpriced = matches!(self.score.mode, Mode::Dollars(_)) && scene.estimate(spot).cost.is_none();
         unpriced.then(|| (Exclusion::MaxPrice, Some("its price is not known".into())))
     }
 
-    fn terms(&self, scene: &mut Scene<'_>, spot: u16, values: &mut Vec<u32>) -> Terms {
+    /// The terms of a candidate, and what was measured of its tool calls where that is weighed.
+    fn terms(&self, scene: &mut Scene<'_>, spot: u16) -> (Terms, Option<u32>) {
         let mark = self.table.mark(spot);
-        let from = values.len();
-        values.extend_from_slice(self.table.values(spot));
         let mut assumed = mark.assumed;
+        let mut sound = None;
         if let Some(live) = self.table.live() {
-            match table::sound(scene.estimate(spot).tool_calls) {
-                Some(sound) => values[from + live] = sound,
-                None => assumed |= 1 << live,
-            }
+            sound = table::sound(scene.estimate(spot).tool_calls);
+            assumed |= u64::from(sound.is_none()) << live;
         }
-        let quality = if self.weights.is_empty() { MILLION } else { table::quality(&values[from..], &self.weights) };
+        let quality = self.table.quality(spot, &self.weights, sound);
         let plain = scene.terms(spot);
         let cheapness = cheapness(plain.cost, self.tokens);
         let speed = millionths(self.target_us / (self.target_us + plain.whole_us as f64));
@@ -235,7 +308,7 @@ impl<'a> Rating<'a> {
             }
             Mode::Dollars(dollars) => worth(dollars, quality, &plain),
         };
-        Terms { score, quality, coverage: mark.coverage, assumed, cheapness, speed, ..plain }
+        (Terms { score, quality, coverage: mark.coverage, assumed, cheapness, speed, ..plain }, sound)
     }
 }
 
@@ -273,19 +346,4 @@ fn worth(dollars: &Dollars, quality: u32, terms: &Terms) -> i64 {
         .saturating_sub(terms.cost.map_or(0, Money::nanos))
         .saturating_sub(part(dollars.second, terms.whole_us))
         .saturating_sub(part(dollars.failure, failing))
-}
-
-/// The candidate of the highest quality with no class boosted.
-fn best_single(entries: &[Entry], table: &table::Table, scene: &Scene<'_>) -> Option<Alternative> {
-    let weights = table.weights(None, 1.0);
-    let columns = weights.len();
-    let quality = |at: usize| match scene.choice.values.get(at * columns..(at + 1) * columns) {
-        Some(values) if columns > 0 => table::quality(values, &weights),
-        _ => 0,
-    };
-    let best = (0..entries.len()).max_by_key(|at| {
-        let Entry { terms, hash, .. } = &entries[*at];
-        (quality(*at), Reverse(terms.cost.unwrap_or(Money::from_nanos(i64::MAX))), Reverse(*hash))
-    });
-    best.map(|at| Alternative { candidate: entries[at].terms.candidate, cost: entries[at].terms.cost })
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lockgate_core::decision::{Class, MILLION, Task, Weight};
+use lockgate_core::decision::{Class, MILLION, Task, Terms, Weight};
 
 use super::{Missing, Score};
 use crate::health::Tally;
@@ -17,9 +17,23 @@ pub(crate) struct Table {
     /// The row of a spot, and `u16::MAX` for one that has none.
     rows: Vec<u16>,
     marks: Vec<Mark>,
-    values: Vec<u32>,
+    /// Shared with the decisions that compare all of its rows.
+    values: Arc<[u32]>,
+    /// The sum of each row by the weights of a request whose class raises none.
+    sums: Vec<u64>,
+    /// Those weights.
+    plain: Weights,
     /// The column of tool calls, which changes with each.
     live: Option<usize>,
+}
+
+/// What the benchmarks weigh in a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weights {
+    /// As the decision tells it.
+    pub(crate) told: Vec<Weight>,
+    /// The shares alone; empty where no class raised any, as the table has the sums.
+    raised: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -61,10 +75,13 @@ impl Table {
         let columns: Vec<Column> = weighed().map(|(name, weight)| column(name, *weight)).collect();
         let places: Vec<Option<usize>> = weighed().map(|(name, _)| scales.place(name)).collect();
         let live = columns.iter().position(|column| *column.name == *LIVE);
+        let mut values = Vec::with_capacity(below.len() * columns.len());
         let mut table = Self {
             rows: vec![u16::MAX; spots.len()],
             marks: Vec::new(),
-            values: Vec::with_capacity(below.len() * columns.len()),
+            values: Arc::default(),
+            sums: Vec::new(),
+            plain: Weights::default(),
             live,
             columns,
         };
@@ -72,13 +89,27 @@ impl Table {
             let place = usize::from(*spot);
             if table.rows[place] == u16::MAX {
                 table.rows[place] = table.marks.len() as u16;
-                table.row(score, &spots[place], &places, scales);
+                table.row(score, &spots[place], &places, scales, &mut values);
             }
         }
+        table.plain = Weights { told: table.weigh(None, 1.0), raised: Vec::new() };
+        let shares: Vec<u32> = table.plain.told.iter().map(|weight| weight.share).collect();
+        table.sums = match shares.len() {
+            0 => Vec::new(),
+            columns => values.chunks_exact(columns).map(|row| sum(row, &shares)).collect(),
+        };
+        table.values = values.into();
         table
     }
 
-    fn row(&mut self, score: &Score, spot: &Spot, places: &[Option<usize>], scales: &Scales) {
+    fn row(
+        &mut self,
+        score: &Score,
+        spot: &Spot,
+        places: &[Option<usize>],
+        scales: &Scales,
+        values: &mut Vec<u32>,
+    ) {
         let scores = &spot.endpoint.facts.scores;
         let own = |place: usize| {
             let scale = &scales.all[place];
@@ -114,7 +145,7 @@ impl Table {
                 Some(place) => own(*place).unwrap_or_else(|| assumed(score.missing, &scales.all[*place], lead)),
                 None => 0.0,
             };
-            self.values.push(millionths(value));
+            values.push(millionths(value));
         }
         self.marks.push(mark);
     }
@@ -124,10 +155,59 @@ impl Table {
         self.at(spot).and_then(|row| self.marks.get(row)).copied().unwrap_or_default()
     }
 
-    /// The values of a spot.
-    pub(crate) fn values(&self, spot: u16) -> &[u32] {
+    /// The values of candidates as a decision tells them: a row for each of `terms`, with what was measured of tool calls in
+    /// its place. Where that is the whole table, it is the table itself.
+    pub(crate) fn sheet(&self, terms: &[Terms], live: &[Option<u32>]) -> Arc<[u32]> {
+        let whole = terms.len() == self.marks.len()
+            && (0..).zip(terms).all(|(row, terms)| self.at(terms.candidate) == Some(row));
+        if whole && live.iter().all(Option::is_none) {
+            return Arc::clone(&self.values);
+        }
+        let columns = self.columns.len();
+        let mut sheet = Vec::with_capacity(terms.len() * columns);
+        for (at, terms) in terms.iter().enumerate() {
+            let from = sheet.len();
+            sheet.extend_from_slice(self.values(terms.candidate));
+            if let (Some(live), Some(Some(sound))) = (self.live, live.get(at))
+                && let Some(place) = sheet.get_mut(from + live)
+            {
+                *place = *sound;
+            }
+        }
+        sheet.into()
+    }
+
+    fn values(&self, spot: u16) -> &[u32] {
         let columns = self.columns.len();
         self.at(spot).and_then(|row| self.values.get(row * columns..(row + 1) * columns)).unwrap_or_default()
+    }
+
+    /// The quality of a spot, in millionths, with what was measured of its tool calls. Where nothing is weighed all are equal.
+    pub(crate) fn quality(&self, spot: u16, weights: &Weights, live: Option<u32>) -> u32 {
+        if self.columns.is_empty() {
+            return MILLION;
+        }
+        let raised = &*weights.raised;
+        let sum = if raised.is_empty() { self.plain_sum(spot) } else { sum(self.values(spot), raised) };
+        self.with_live(sum, spot, &weights.told, live)
+    }
+
+    /// The same with no class raised; 0 where nothing is weighed.
+    pub(crate) fn plain_quality(&self, spot: u16, live: Option<u32>) -> u32 {
+        self.with_live(self.plain_sum(spot), spot, &self.plain.told, live)
+    }
+
+    fn plain_sum(&self, spot: u16) -> u64 {
+        self.at(spot).and_then(|row| self.sums.get(row)).copied().unwrap_or_default()
+    }
+
+    fn with_live(&self, sum: u64, spot: u16, weights: &[Weight], live: Option<u32>) -> u32 {
+        let changed = self.live.zip(live).and_then(|(column, sound)| {
+            let share = u64::from(weights.get(column)?.share);
+            let assumed = u64::from(*self.values(spot).get(column)?);
+            Some(sum - assumed * share + u64::from(sound) * share)
+        });
+        (changed.unwrap_or(sum) / u64::from(MILLION)) as u32
     }
 
     /// The column of tool calls.
@@ -142,7 +222,16 @@ impl Table {
 
     /// What the benchmarks weigh in a request of this kind: a benchmark of its class counts more, as far as the class is
     /// certain. What is unknown raises nothing. The shares sum to a million.
-    pub(crate) fn weights(&self, task: Option<&Task>, boost: f64) -> Vec<Weight> {
+    pub(crate) fn weights(&self, task: Option<&Task>, boost: f64) -> Weights {
+        let raises = |task: &Task| self.columns.iter().any(|it| it.class.is_some_and(|class| task.share(class) > 0));
+        if !task.is_some_and(raises) {
+            return self.plain.clone();
+        }
+        let told = self.weigh(task, boost);
+        Weights { raised: told.iter().map(|weight| weight.share).collect(), told }
+    }
+
+    fn weigh(&self, task: Option<&Task>, boost: f64) -> Vec<Weight> {
         let factor = |column: &Column| match (task, column.class) {
             (Some(task), Some(class)) => 1.0 + (boost - 1.0) * f64::from(task.share(class)) / f64::from(MILLION),
             _ => 1.0,
@@ -167,10 +256,9 @@ impl Table {
     }
 }
 
-/// The sum of values by their weights, in millionths.
-pub(crate) fn quality(values: &[u32], weights: &[Weight]) -> u32 {
-    let sum: u64 = values.iter().zip(weights).map(|(value, weight)| u64::from(*value) * u64::from(weight.share)).sum();
-    (sum / u64::from(MILLION)) as u32
+/// The sum of values by their weights, in millionths of millionths.
+fn sum(values: &[u32], shares: &[u32]) -> u64 {
+    values.iter().zip(shares).map(|(value, share)| u64::from(*value) * u64::from(*share)).sum()
 }
 
 /// The part of tool calls that was sound, by the rule of succession; `None` before any was seen.
@@ -189,7 +277,8 @@ fn assumed(missing: Missing, scale: &Scale, lead: f64) -> f64 {
 
 /// A share in millionths.
 pub(crate) fn millionths(share: f64) -> u32 {
-    (share.clamp(0.0, 1.0) * f64::from(MILLION)).round() as u32
+    // To the nearest, without the call that rounding is on a plain x86-64.
+    (share.clamp(0.0, 1.0) * f64::from(MILLION) + 0.5) as u32
 }
 
 /// A factor in millionths.

@@ -347,7 +347,7 @@ proptest! {
         prop_assert_eq!(&decision, &decided());
         let mut order = decision.choice.as_ref().unwrap().order.clone();
         order.sort_unstable();
-        let allowed: Vec<u16> = (0..).zip(&decision.candidates)
+        let allowed: Vec<u16> = (0..).zip(decision.candidates.iter())
             .filter(|(_, candidate)| candidate.standing == Standing::Eligible)
             .map(|(at, _)| at)
             .collect();

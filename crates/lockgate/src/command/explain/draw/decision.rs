@@ -127,7 +127,7 @@ impl Page {
                 self.line(&format!("  {line}"));
             }
         }
-        for candidate in &decision.candidates {
+        for candidate in decision.candidates.iter() {
             if let Standing::Excluded(_) = candidate.standing {
                 let standing = self.standing(candidate);
                 self.line(&format!("  ✗ {}  {standing}", name(candidate)));

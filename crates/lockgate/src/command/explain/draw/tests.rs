@@ -41,11 +41,12 @@ fn record() -> Record {
         decision: Some(Arc::new(Decision {
             snapshot: 7,
             matched: Matched::Route,
-            candidates: vec![
+            candidates: [
                 candidate("a", Standing::Eligible),
                 candidate("b", Standing::Eligible),
                 candidate("c", Standing::Excluded(Exclusion::BreakerOpen)),
-            ],
+            ]
+            .into(),
             choice: None,
         })),
         losses: Vec::new(),
