@@ -21,8 +21,8 @@ use tokio::net::TcpListener;
 use tokio::time::{Interval, interval};
 
 /// Nano-dollars of a token: what the gateways' config says in dollars a million.
-pub(crate) const INPUT: i64 = 100_000;
-pub(crate) const OUTPUT: i64 = 1_000_000;
+pub(crate) const INPUT: i64 = 10_000;
+pub(crate) const OUTPUT: i64 = 100_000;
 /// The longest answer that its models give, in tokens.
 pub(crate) const LONGEST: u64 = 2_048;
 
