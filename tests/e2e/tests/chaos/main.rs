@@ -205,7 +205,7 @@ async fn client(scene: Arc<Scene>, mut chance: Chance, cancels: bool) {
                 if status == Some(429) {
                     scene.refused.fetch_add(1, Ordering::SeqCst);
                 }
-                sleep(Duration::from_millis(50 + chance.next(300))).await;
+                sleep(Duration::from_millis(200 + chance.next(1_000))).await;
             }
         }
     }
