@@ -225,8 +225,8 @@ pub trait DocumentStore: Send + Sync {
     /// Makes the next version of a document; its number, from 1.
     ///
     /// # Errors
-    /// [`Kind::InvalidRequest`] when `draft.after` is set and is not the number of the newest version (0: there is none), or
-    /// what is to be removed is not there; [`Kind::Internal`] when the store cannot be written.
+    /// [`Kind::InvalidRequest`] when `draft.after` is set and is not the number of the newest version (0: there is none, or it
+    /// is removed), what is to be removed is not there, or kind or name have more than 256 bytes; [`Kind::Internal`] when the store cannot be written.
     fn put_document(&self, draft: &Draft) -> Result<u64, Error>;
 
     /// A number that changes whenever a document does, in any process. Cheap.
@@ -262,7 +262,8 @@ pub struct Draft {
     pub kind: Arc<str>,
     /// Its name.
     pub name: Arc<str>,
-    /// The number of the version that it changes, if it must be the newest; 0 for a document that must be new.
+    /// The number of the version that it changes, if it must be the newest; 0 for a document that must be new, though one that
+    /// was removed may have had its name.
     pub after: Option<u64>,
     /// What it says, as JSON; `None` removes it.
     pub body: Option<Arc<str>>,

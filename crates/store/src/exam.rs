@@ -1,5 +1,6 @@
 //! One exam of behaviours for every backend: `store_exam!(make)` stamps it onto one.
 
+pub mod documents;
 pub mod ledger;
 mod samples;
 

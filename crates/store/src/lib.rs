@@ -1,7 +1,8 @@
-//! Rows: keys, records and the ledger in SQLite, behind the ports of core and ledger.
+//! Rows: keys, records, documents and the ledger in SQLite, behind the ports of core and ledger.
 //!
 //! Invariant: knows rows and secrets at rest; decides nothing about money, routing or who may do what.
 
+mod document;
 #[cfg(any(test, feature = "exam"))]
 pub mod exam;
 mod filter;

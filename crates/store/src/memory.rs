@@ -1,18 +1,19 @@
 //! A store that forgets everything at the end of the process: for tests, and for trying things out.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lockgate_core::port::{Filter, KeyStore, RecordStore};
+use lockgate_core::port::{Document, DocumentStore, Draft, Filter, KeyStore, RecordStore};
 use lockgate_core::{Error, Key, Kind, Money, Record, RequestId};
 use lockgate_ledger::Vault;
 use lockgate_ledger::budget::{Budget, Increase};
 use lockgate_ledger::port::{AccountFilter, Adjustment, Budgets, LeaseRow, LedgerStore, NodeRow, Reconcile};
 use lockgate_ledger::rows::{AccountRow, Answer, Crossing, Entry, Epoch, Exchange};
 
+use crate::document::{self, Newest};
 use crate::filter;
 
-/// Keys, records and the ledger in memory. Nothing bounds it.
+/// Keys, records, documents and the ledger in memory. Nothing bounds it.
 #[derive(Debug, Default)]
 pub struct Memory {
     shelves: Mutex<Shelves>,
@@ -24,6 +25,9 @@ struct Shelves {
     records: BTreeMap<RequestId, Record>,
     keys: Vec<Key>,
     revision: u64,
+    /// Every version of each document, by kind and name.
+    documents: BTreeMap<(Arc<str>, Arc<str>), Vec<Document>>,
+    document_revision: u64,
 }
 
 // === impl Memory ===
@@ -103,6 +107,37 @@ impl KeyStore for Memory {
 
     fn revision(&self) -> Result<u64, Error> {
         Ok(self.shelves().revision)
+    }
+}
+
+impl DocumentStore for Memory {
+    fn documents(&self, kind: &str) -> Result<Vec<Document>, Error> {
+        let shelves = self.shelves();
+        let newest = shelves.documents.values().filter_map(|versions| versions.last());
+        Ok(newest.filter(|newest| *newest.kind == *kind && newest.body.is_some()).cloned().collect())
+    }
+
+    fn versions(&self, kind: &str, name: &str) -> Result<Vec<Document>, Error> {
+        let place = (Arc::from(kind), Arc::from(name));
+        Ok(self.shelves().documents.get(&place).cloned().unwrap_or_default())
+    }
+
+    fn put_document(&self, draft: &Draft) -> Result<u64, Error> {
+        let mut shelves = self.shelves();
+        let place = (draft.kind.clone(), draft.name.clone());
+        let newest = shelves.documents.get(&place).and_then(|versions| versions.last());
+        let newest = newest.map_or_else(Newest::default, |newest| Newest {
+            version: newest.version,
+            readable: newest.body.is_some(),
+        });
+        let version = newest.next(draft)?;
+        shelves.documents.entry(place).or_default().push(document::made(draft, version));
+        shelves.document_revision += 1;
+        Ok(version)
+    }
+
+    fn document_revision(&self) -> Result<u64, Error> {
+        Ok(self.shelves().document_revision)
     }
 }
 
@@ -197,6 +232,10 @@ pub(crate) fn name_is_taken(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     crate::store_exam!(|_| crate::Memory::new());
+
+    mod documents {
+        crate::document_exam!(|_| crate::Memory::new());
+    }
 
     mod ledger {
         crate::ledger_exam!(|_| crate::Memory::new());

@@ -61,6 +61,8 @@ const STEPS: &[&str] = &[
      INSERT INTO revision VALUES (1, 0, 0);",
     // 2. Budgets, accounts, leases, the journal.
     super::ledger::tables::TABLES,
+    // 3. Documents, version by version.
+    super::documents::TABLES,
 ];
 
 /// Brings the tables to the present form. Several processes may try at once.

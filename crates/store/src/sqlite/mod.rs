@@ -1,8 +1,9 @@
-//! Keys, records and the ledger in one SQLite file, which several processes may have open at once.
+//! Keys, records, documents and the ledger in one SQLite file, which several processes may have open at once.
 
 mod checkpoint;
 mod codec;
 mod detail;
+mod documents;
 mod keys;
 mod ledger;
 mod migrations;
@@ -31,7 +32,7 @@ pub struct Sqlite {
     writer: Mutex<Writer>,
     /// Records are read here. A search through all of them must not keep a key from being revoked.
     reader: Mutex<Connection>,
-    /// Everything about keys.
+    /// Everything about keys and documents.
     keys: Mutex<Connection>,
     /// Everything about money.
     ledger: Mutex<Connection>,
@@ -196,6 +197,10 @@ mod tests {
 
     mod exam {
         crate::store_exam!(|folder| crate::Sqlite::open(&folder.join("lockgate.db")).unwrap());
+    }
+
+    mod document_exam {
+        crate::document_exam!(|folder| crate::Sqlite::open(&folder.join("lockgate.db")).unwrap());
     }
 
     mod ledger_exam {
