@@ -233,7 +233,8 @@ mod tests {
                 events: events.clone(),
                 records: records.clone(),
                 purse: None,
-                hasher: Box::new(builder::hash),
+                limits: Arc::default(),
+            hasher: Box::new(builder::hash),
             });
             let lists = settings.config.catalog;
             let reloader = Reloader::new(Arc::clone(&state), store, own, Some(file), &lists, None, None);

@@ -38,11 +38,14 @@ pub enum Used {
 // === impl Grant ===
 
 impl Grant {
-    /// Gives back what was too much, owes what was too little, and is no longer under way.
-    pub fn end(mut self, used: Used, now: Tick) {
+    /// Gives back what was too much, owes what was too little, and is no longer under way. How the limits stand then.
+    pub fn end(mut self, used: Used, now: Tick) -> Standings {
+        let mut standings = Standings::default();
         for seat in self.seats.drain(..) {
             seat.end(used, now);
+            standings.meet(seat.rule.limit.count, standing(&seat.rule, &seat.cell, now));
         }
+        standings
     }
 
     /// How the limits stand that count the request.
@@ -67,7 +70,7 @@ impl Drop for Grant {
 // === impl Seat ===
 
 impl Seat {
-    fn end(self, used: Used, now: Tick) {
+    fn end(&self, used: Used, now: Tick) {
         let count = self.rule.limit.count;
         let units = match used {
             _ if count == Count::Concurrent => 0,
