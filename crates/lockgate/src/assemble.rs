@@ -1,5 +1,6 @@
 //! From a config to what serves: providers, routes and keys become a snapshot.
 
+pub(crate) mod limits;
 pub(crate) mod routes;
 pub(crate) mod wildcards;
 

@@ -11,6 +11,7 @@ use lockgate_core::{Event, Key};
 use lockgate_engine::{Snapshot, State};
 use lockgate_server::Certificates;
 
+use crate::assemble::limits::LimitSources;
 use crate::assemble::{self, Sources};
 use crate::settings::Settings;
 
@@ -23,6 +24,8 @@ pub(crate) struct Reloader {
     store: Arc<dyn KeyStore>,
     /// Keys that live only as long as the process.
     own_keys: Vec<Key>,
+    limits: LimitSources,
+    documents: Option<u64>,
     file: Option<Watched>,
     /// The list of models that the config names.
     catalog: Option<Watched>,
@@ -46,7 +49,7 @@ impl Reloader {
     pub(crate) fn new(
         state: Arc<State>,
         store: Arc<dyn KeyStore>,
-        own_keys: Vec<Key>,
+        limits: LimitSources,
         file: Option<PathBuf>,
         lists: &ModelCatalog,
         certificates: Option<Arc<Certificates>>,
@@ -59,7 +62,9 @@ impl Reloader {
         Self {
             state,
             store,
-            own_keys,
+            own_keys: limits.own_keys.clone(),
+            limits,
+            documents: None,
             file: file.map(Watched::new),
             catalog: lists.file.clone().map(Watched::new),
             scores: lists.scores.clone().map(Watched::new),
@@ -79,6 +84,12 @@ impl Reloader {
             && self.revision != Some(now)
         {
             self.reload_keys(now);
+        }
+        if let Ok(now) = self.limits.documents.document_revision()
+            && self.documents != Some(now)
+            && self.reload_limits()
+        {
+            self.documents = Some(now);
         }
         if let Some((_, files)) = &mut self.certificates
             // Both are looked at, so that neither is seen as new again.
@@ -128,6 +139,8 @@ impl Reloader {
                     catalog: sources.catalog,
                     attribution: assemble::attribution(&config),
                 }));
+                self.limits.said = config.limits;
+                self.reload_limits();
                 self.state.events.emit(&Event::ConfigReloaded { version });
             }
             Err(detail) => self.state.events.emit(&Event::ConfigRejected { detail: &detail }),
@@ -145,9 +158,21 @@ impl Reloader {
                     attribution: Arc::clone(&now.attribution),
                 }));
                 self.revision = Some(revision);
+                // A limit may name a key.
+                self.reload_limits();
             }
             Err(error) => self.state.events.emit(&Event::StoreFailed { detail: &format!("{error:?}") }),
         }
+    }
+
+    /// Puts the limits in force; whether that could be done.
+    fn reload_limits(&self) -> bool {
+        let clock = &self.state.clock;
+        let done = self.limits.put_into(&self.state.limits, clock.wall_ms(), clock.now());
+        if let Err(error) = &done {
+            self.state.events.emit(&Event::StoreFailed { detail: &format!("{error:?}") });
+        }
+        done.is_ok()
     }
 
     fn reload_certificates(&self) {
@@ -216,7 +241,7 @@ mod tests {
             std::fs::write(&file, config.replace("FOLDER", &folder.path().display().to_string())).unwrap();
             let settings = Settings::read(Some(&file)).unwrap();
             let (clock, registry) = (SystemClock::start(), Arc::new(Registry::default()));
-            let store: Arc<dyn KeyStore> = Arc::new(Memory::new());
+            let store = Arc::new(Memory::new());
             let own = vec![builder::key(builder::KEY)];
             let upstreams = assemble::upstreams(&settings.config, false).unwrap();
             let catalog = assemble::catalog(&settings.config, &upstreams).unwrap();
@@ -237,7 +262,14 @@ mod tests {
             hasher: Box::new(builder::hash),
             });
             let lists = settings.config.catalog;
-            let reloader = Reloader::new(Arc::clone(&state), store, own, Some(file), &lists, None, None);
+            let limits = LimitSources {
+                keys: store.clone(),
+                documents: store.clone(),
+                own_keys: own,
+                said: settings.config.limits,
+                file: Arc::default(),
+            };
+            let reloader = Reloader::new(Arc::clone(&state), store, limits, Some(file), &lists, None, None);
             let transport = Arc::new(HttpTransport::new(lockgate_demo::Demo::default(), clock));
             Self { folder, engine: Engine { state, transport }, reloader, records, events }
         }

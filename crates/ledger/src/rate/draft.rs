@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lockgate_core::key::Key;
+use lockgate_core::key::{Key, find};
 use serde::{Deserialize, Serialize};
 
 use super::limit::{Count, Every, Limit};
-use crate::budget::Mistake;
+use crate::budget::{Mistake, Selector};
 use crate::draft::{Found, dimension, read_selector};
+use crate::subject::Dimension;
 
 /// A limit in words. Name, count and amount must be there, and `every` unless it counts what is under way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,25 @@ impl LimitDraft {
                 .collect(),
             per: limit.per.map(|dimension| dimension.code().to_owned()),
         }
+    }
+
+    /// The limit, where keys that are not there fit nothing: they may have gone, or come later.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with it.
+    pub fn limit_of_known(&self, keys: &[Key], wall_ms: u64) -> Result<Limit, Vec<Mistake>> {
+        let mut others = self.clone();
+        let named = others.selector.remove(Dimension::Key.code());
+        let limit = others.limit(keys, wall_ms)?;
+        let Some(named) = named else { return Ok(limit) };
+        let id = |name: &String| match find(keys, name, wall_ms) {
+            Some(key) if !name.ends_with('*') => Arc::clone(&key.id),
+            _ => name.as_str().into(),
+        };
+        let own = (Dimension::Key, named.iter().map(id).collect());
+        let others = limit.selector.iter().map(|(dimension, values)| (dimension, values.to_vec()));
+        let selector = Selector::new(others.chain(std::iter::once(own)));
+        Ok(Limit { selector, ..limit })
     }
 
     /// The limit.

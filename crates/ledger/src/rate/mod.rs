@@ -10,6 +10,7 @@ mod grant;
 mod limit;
 mod limiter;
 mod rules;
+pub mod shelf;
 mod standing;
 #[cfg(test)]
 mod tests;

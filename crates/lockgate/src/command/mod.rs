@@ -7,6 +7,7 @@ pub(crate) mod demo_upstream;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod keys;
+pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod serve;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_config::{LogFormat, LogLevel, Metrics, Retention};
-use lockgate_core::port::{EventSink, KeyStore, RecordSink, RecordStore, Transport};
+use lockgate_core::port::{DocumentStore, EventSink, KeyStore, RecordSink, RecordStore, Transport};
 use lockgate_core::{Clock, Error, Event, Key, Kind, Secret};
 use lockgate_demo::Demo;
 use lockgate_engine::State;
 use lockgate_engine::ledger::{Clerk, Keeper, Pace, Purse};
 use lockgate_engine::record::{Queue, Writer};
-use lockgate_ledger::LedgerStore;
+use lockgate_ledger::{LedgerStore, Limiter};
 use lockgate_provider::HttpTransport;
 use lockgate_route::{Registry, Settings as Breakers};
 use lockgate_server::{Certificates, Doors, Drain, House, Limits, MetricsAccess, NewKey, open};
@@ -20,6 +20,7 @@ use lockgate_telemetry::{Format, Level, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
+use crate::assemble::limits::LimitSources;
 use crate::assemble::{self, Sources, SystemClock};
 use crate::exit::{Failure, Outcome};
 use crate::installation::Installation;
@@ -132,6 +133,17 @@ impl Running {
         );
         let keeper = Keeper::spawn(&purse, clerk)?;
 
+        let documents: Arc<dyn DocumentStore> = store.clone();
+        let rates = LimitSources {
+            keys: store.clone(),
+            documents: Arc::clone(&documents),
+            own_keys,
+            said: config.limits.clone(),
+            file: Arc::default(),
+        };
+        let limiter = Arc::new(Limiter::default());
+        rates.put_into(&limiter, clock.wall_ms(), clock.now())?;
+
         let sink: Arc<dyn RecordSink> = queue;
         let state = Arc::new(State {
             snapshot: Arc::new(snapshot).into(),
@@ -141,6 +153,7 @@ impl Running {
             events,
             records: sink,
             purse: Some(Arc::clone(&purse)),
+            limits: limiter,
             hasher: Box::new(move |key| hasher.hash(key)),
         });
         let token_is_new = config.server.admin_token.is_none();
@@ -157,6 +170,8 @@ impl Running {
                 keys: Arc::clone(&keys),
                 new_key: Box::new(fresh_key),
                 ledger: Arc::clone(&ledger),
+                documents: Arc::clone(&documents),
+                file_limits: Arc::clone(&rates.file),
                 records: Arc::clone(&records),
                 admin_token: admin_token.clone(),
                 metrics: match config.server.metrics {
@@ -192,7 +207,7 @@ impl Running {
         let reloader = Reloader::new(
             Arc::clone(&state),
             Arc::clone(&keys),
-            own_keys,
+            rates,
             settings.file.clone(),
             &config.catalog,
             certificates,
