@@ -8,6 +8,7 @@ mod check;
 mod demo_upstream;
 mod doctor;
 mod keys;
+mod limits;
 mod logs;
 mod routes;
 
