@@ -127,7 +127,9 @@ impl RateLimit {
         };
         let under_way = self.count == LimitCount::Concurrent;
         match (under_way, self.every) {
-            (true, Some(_)) => wrong("every", "has no meaning for requests that are under way", "leave it out"),
+            (true, Some(_)) => {
+                wrong("every", "has no meaning for requests that are under way", "leave it out")
+            }
             (false, None) if from.has("count") => {
                 wrong("every", "is missing", "write second, minute, hour or day");
             }
@@ -137,7 +139,8 @@ impl RateLimit {
             if under_way {
                 wrong("burst", "has no meaning for requests that are under way", "leave it out");
             } else if let Some(every) = self.every
-                && u128::from(burst) * u128::from(every.seconds()) > u128::from(YEAR) * u128::from(self.amount)
+                && u128::from(burst) * u128::from(every.seconds())
+                    > u128::from(YEAR) * u128::from(self.amount)
             {
                 wrong("burst", "would take more than a year to come back", "make it less");
             }

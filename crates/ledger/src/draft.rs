@@ -199,7 +199,11 @@ impl Found {
     }
 
     /// Reads what may be missing.
-    pub(crate) fn may<T>(&mut self, text: Option<&str>, read: impl FnOnce(&str) -> Result<T, Mistake>) -> Option<T> {
+    pub(crate) fn may<T>(
+        &mut self,
+        text: Option<&str>,
+        read: impl FnOnce(&str) -> Result<T, Mistake>,
+    ) -> Option<T> {
         match read(text?) {
             Ok(value) => Some(value),
             Err(mistake) => {

@@ -259,7 +259,7 @@ mod tests {
                 records: records.clone(),
                 purse: None,
                 limits: Arc::default(),
-            hasher: Box::new(builder::hash),
+                hasher: Box::new(builder::hash),
             });
             let lists = settings.config.catalog;
             let limits = LimitSources {

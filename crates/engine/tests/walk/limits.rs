@@ -77,7 +77,9 @@ async fn what_failed_before_a_provider_answered_counts_nowhere() {
         stage.record();
     }
     // One that a provider has refused was a request, and used no tokens.
-    stage.script.then("a", Play::json(400, r#"{"error":{"message":"no"}}"#).header("x-ratelimit-limit-tokens", "1"));
+    stage
+        .script
+        .then("a", Play::json(400, r#"{"error":{"message":"no"}}"#).header("x-ratelimit-limit-tokens", "1"));
     let heard = stage.ask(HELLO).await;
     assert_eq!(heard.status, 400);
     assert_eq!((header(&heard, "remaining-requests"), header(&heard, "remaining-tokens")), ("1", "2000"));

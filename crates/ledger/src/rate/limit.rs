@@ -93,7 +93,10 @@ impl Limit {
         if self.burst == 0 || self.burst > MOST {
             wrong("burst", format!("must be between 1 and {MOST}"));
         } else if self.count == Count::Concurrent && self.burst != self.amount {
-            wrong("burst", "concurrent counts what is under way, which has no burst; leave it out".to_owned());
+            wrong(
+                "burst",
+                "concurrent counts what is under way, which has no burst; leave it out".to_owned(),
+            );
         } else if let Some(every) = self.every
             && u128::from(self.burst) * every.time().as_nanos() > YEAR.as_nanos() * u128::from(self.amount)
         {
@@ -193,6 +196,16 @@ impl Every {
             Self::Minute => "minute",
             Self::Hour => "hour",
             Self::Day => "day",
+        }
+    }
+
+    /// How people say how often.
+    pub const fn said(self) -> &'static str {
+        match self {
+            Self::Second => "a second",
+            Self::Minute => "a minute",
+            Self::Hour => "an hour",
+            Self::Day => "a day",
         }
     }
 

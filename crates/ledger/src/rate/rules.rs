@@ -101,8 +101,12 @@ impl Rules {
         for (dimension, exact) in DIMENSIONS.into_iter().zip(&self.exact).filter(|(_, of)| !of.is_empty()) {
             if dimension == Dimension::Tag {
                 // A limit of two tags that a request has both of is met twice.
-                let mut places: Vec<usize> =
-                    subject.values(dimension).filter_map(|value| exact.get(value)).flatten().copied().collect();
+                let mut places: Vec<usize> = subject
+                    .values(dimension)
+                    .filter_map(|value| exact.get(value))
+                    .flatten()
+                    .copied()
+                    .collect();
                 places.sort_unstable();
                 places.dedup();
                 places.iter().for_each(&mut fit);

@@ -94,7 +94,8 @@ pub fn put(
             return Err(unknown(name));
         }
         if *limit.name != *name {
-            let text = format!("A limit keeps its name \"{}\"; make another one and remove this.", shown(name));
+            let text =
+                format!("A limit keeps its name \"{}\"; make another one and remove this.", shown(name));
             return Err(Error::client(Kind::InvalidRequest, text));
         }
     } else if store.documents(KIND)?.iter().any(|document| document.name == limit.name) {
@@ -102,8 +103,9 @@ pub fn put(
         return Err(Error::client(Kind::InvalidRequest, text));
     }
     let says = LimitDraft::of(limit);
-    let body = serde_json::to_string(&says)
-        .map_err(|error| Error::gateway(Kind::Internal, "The limit cannot be kept.").detail(error.to_string()))?;
+    let body = serde_json::to_string(&says).map_err(|error| {
+        Error::gateway(Kind::Internal, "The limit cannot be kept.").detail(error.to_string())
+    })?;
     let version = write(store, &limit.name, Some(body), instead.is_none().then_some(0), author)?;
     Ok(LimitReport { says, source: "store", version: Some(version) })
 }

@@ -84,7 +84,7 @@ impl Refused {
         match limit.every {
             Some(every) => {
                 let wait = span(self.wait);
-                _ = write!(text, " is used up: {amount} {what} a {}. Try again in {wait}.", every.word());
+                _ = write!(text, " is used up: {amount} {what} {}. Try again in {wait}.", every.said());
             }
             None => _ = write!(text, " is used up: {amount} {what}. Try again when one has ended."),
         }

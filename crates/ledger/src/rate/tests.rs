@@ -11,15 +11,7 @@ use crate::budget::Selector;
 use crate::subject::{Dimension, Subject};
 
 fn limit(name: &str, count: Count, amount: u64, every: Option<Every>) -> Limit {
-    Limit {
-        name: name.into(),
-        count,
-        amount,
-        every,
-        burst: amount,
-        selector: Selector::default(),
-        per: None,
-    }
+    Limit { name: name.into(), count, amount, every, burst: amount, selector: Selector::default(), per: None }
 }
 
 fn requests(amount: u64, every: Every) -> Limit {
@@ -250,7 +242,8 @@ fn each_value_of_per_is_counted_by_itself() {
     for name in ["acme", "bmw"] {
         drop([(); 2].map(|()| ask(&limiter, &customer(name), Tick(0)).unwrap()));
     }
-    let told = |subject: &Subject<'_>| ask(&limiter, subject, Tick(0)).unwrap_err().error().public().to_owned();
+    let told =
+        |subject: &Subject<'_>| ask(&limiter, subject, Tick(0)).unwrap_err().error().public().to_owned();
     assert!(told(&customer("acme")).starts_with("The limit \"requests\" of customer \"acme\" is used up"));
     drop([(); 2].map(|()| ask(&limiter, &NOBODY, Tick(0)).unwrap()));
     assert!(told(&NOBODY).starts_with("The limit \"requests\" without a customer is used up"));
@@ -274,7 +267,8 @@ fn several_tags_count_on_each_and_a_limit_of_two_of_them_counts_once() {
 fn a_hundred_thousand_values_are_told_apart_and_forgotten_when_they_are_idle() {
     let limiter = limiter(&[Limit { per: Some(Dimension::User), ..requests(1, Every::Minute) }]);
     let name = |who: u32| format!("user-{who}");
-    let user = |name: &str, now| ask(&limiter, &Subject::new().with(Dimension::User, Some(name)), now).is_ok();
+    let user =
+        |name: &str, now| ask(&limiter, &Subject::new().with(Dimension::User, Some(name)), now).is_ok();
     assert!((0..100_000).all(|who| user(&name(who), Tick(0))));
     assert_eq!(limiter.values("requests"), 100_000);
     assert!((0..100_000).all(|who| !user(&name(who), seconds(59))), "each is remembered");

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lockgate_core::port::KeyStore as _;
 use lockgate_core::Key;
+use lockgate_core::port::KeyStore as _;
 use lockgate_ledger::rate::shelf::{self, Author, LimitReport};
-use lockgate_ledger::rate::{Limit, LimitDraft};
+use lockgate_ledger::rate::{Every, Limit, LimitDraft};
 use serde_json::json;
 
 use super::Context;
@@ -150,7 +150,9 @@ fn list(context: &Context) -> Outcome {
     if context.json {
         say_json(&json!({ "limits": reports }));
     } else if reports.is_empty() {
-        say("There are no limits. Make one: lockgate limits create NAME --count requests --amount 600 --every minute");
+        say(
+            "There are no limits. Make one: lockgate limits create NAME --count requests --amount 600 --every minute",
+        );
     } else {
         table(&reports, &keys);
     }
@@ -286,8 +288,8 @@ fn table(reports: &[LimitReport], keys: &[Key]) {
 fn rate(says: &LimitDraft) -> String {
     let amount = says.amount.unwrap_or_default();
     let count = says.count.as_deref().unwrap_or_default().replace('_', " ");
-    match &says.every {
-        Some(every) => format!("{amount} {count} a {every}"),
+    match says.every.as_deref().and_then(|every| Every::read(every).ok()) {
+        Some(every) => format!("{amount} {count} {}", every.said()),
         None => format!("{amount} requests at once"),
     }
 }
