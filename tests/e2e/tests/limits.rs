@@ -91,8 +91,12 @@ async fn a_limit_is_made_changed_and_removed_and_the_files_stay_as_they_are() {
     assert_eq!(call("DELETE", "/all", Value::Null).await.0, 400, "it is the file's");
     let (status, wrong) = call("POST", "", json!({ "name": "all", "count": "calls", "per": "model" })).await;
     assert_eq!(status, 400);
-    let members: Vec<&str> =
-        wrong["error"]["mistakes"].as_array().unwrap().iter().filter_map(|m| m["member"].as_str()).collect();
+    let members: Vec<&str> = wrong["error"]["mistakes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|m| m["member"].as_str())
+        .collect();
     assert_eq!(members, ["count", "amount", "per"]);
 
     // In force within a second, and its counters stay when another comes.
