@@ -105,6 +105,8 @@ const SHIPPED: &[&str] = &[
 
 /// What a crate that is itself a test may import.
 const TESTED: &[&str] = &[
+    // The exam's schemas: where a test may have a database of its own.
+    "lockgate-store",
     "lockgate-core",
     "lockgate-demo",
     "lockgate-dialect",

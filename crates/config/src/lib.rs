@@ -16,6 +16,7 @@ mod document;
 mod duration;
 mod endpoint;
 mod env;
+mod limit;
 mod model;
 mod policy;
 mod postgres;
@@ -44,6 +45,7 @@ pub use crate::credentials::{Credentials, Document, Keys};
 pub use crate::decimal::{Dollars, Factor, NotDecimal, Percent};
 pub use crate::diagnostic::{Diagnostic, Severity};
 pub use crate::endpoint::{BaseUrl, Headers, Renames};
+pub use crate::limit::{LimitAudience, LimitCount, LimitDimension, LimitTime, RateLimit};
 pub use crate::model::{Ability, ModelCatalog, ModelLimits, ModelMode, ModelSettings};
 pub use crate::policy::{Audience, ModelPattern, Policy, PolicyMode, Selection};
 pub use crate::postgres::{Postgres, PostgresTls, WrongPostgres};
@@ -82,6 +84,8 @@ settings! {
         attribution: Attribution;
         /// Who may use what, each under a name of yours.
         policies: Vec<Policy>;
+        /// What may pass in a time and at once, each limit under a name of yours.
+        limits: Vec<RateLimit>;
         /// Requests and what is to become of them, each under a name of yours. `lockgate check` runs them.
         tests: Vec<Case>;
         /// Where the facts and list prices of models come from.
@@ -255,4 +259,5 @@ macro_rules! with_defaults {
 
 with_defaults!(Config Attribution Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
 with_defaults!(Fallback RouteTimeouts StreamRules Require MaxPrice Audience Selection Expect CaseState);
+with_defaults!(LimitAudience);
 with_defaults!(Weigh Stickiness Exploration);

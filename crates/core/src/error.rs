@@ -285,6 +285,16 @@ impl Error {
         self
     }
 
+    /// Lets headers of the answer be changed: those of the provider's own, where that is what the client gets.
+    #[must_use]
+    pub fn with_headers(mut self, change: impl FnOnce(&mut HeaderMap)) -> Self {
+        change(match &mut self.0.verbatim {
+            Some(own) => &mut own.headers,
+            None => &mut self.0.headers,
+        });
+        self
+    }
+
     /// Keeps the provider's own answer.
     #[must_use]
     pub fn verbatim(mut self, verbatim: Verbatim) -> Self {
@@ -355,7 +365,7 @@ impl Error {
         self.0.verbatim.as_ref()
     }
 
-    /// Headers of the provider's answer that go with the error's own words.
+    /// Headers that go with the error's own words.
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }

@@ -79,6 +79,11 @@ pub enum Event<'a> {
         /// The budget's name.
         budget: &'a str,
     },
+    /// A request was refused by a rate limit.
+    LimitRefused {
+        /// The limit's name.
+        limit: &'a str,
+    },
     /// An attempt cost more than the most that it could cost by the gateway's reckoning. It is booked in full.
     HoldExceeded {
         /// The provider's name.

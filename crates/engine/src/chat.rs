@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lockgate_core::{Error, Kind};
+use lockgate_ledger::rate::Measure;
 
-use crate::admit::{attribute, identify, limits};
+use crate::admit::{attribute, identify, limits, rate};
 use crate::dispatch::{Ask, Budget, dispatch};
 use crate::engine::Engine;
 use crate::explain;
 use crate::inbound::Inbound;
 use crate::record::Ticket;
-use crate::relay::relay;
+use crate::relay::{input_estimate, relay};
 use crate::reply::Reply;
 use crate::route::{self, Seen};
 
@@ -42,10 +43,7 @@ pub async fn chat(
                 None => reply,
             })
         }
-        Err(error) => {
-            ticket.fail(&error);
-            Err(error)
-        }
+        Err(error) => Err(ticket.fail(error)),
     }
 }
 
@@ -74,6 +72,13 @@ async fn walk(
     // Admit: what the name stands for, and whether this key may use it.
     let resolution = snapshot.table.resolve(&turn.model).ok_or_else(|| unknown(&turn.model))?;
     limits::may_use(principal, &turn.model, &resolution)?;
+
+    // And whether the limits let it pass.
+    rate::admit(state, ticket, |likely| {
+        let said = inbound.dialect.ceiling().read(&turn.payload);
+        let each = said.tokens.map_or(likely, |most| most.min(likely));
+        Measure { input: input_estimate(&turn), output: each.saturating_mul(said.answers) }
+    })?;
 
     // Route: targets in order, with every reason.
     let seen = Seen {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use lockgate_core::port::{EventSink, RecordSink, Transport};
 use lockgate_core::{Clock, KeyHash};
+use lockgate_ledger::Limiter;
 use lockgate_route::{Registry, Settings};
 
 use crate::ledger::Purse;
@@ -29,6 +30,8 @@ pub struct State {
     pub records: Arc<dyn RecordSink>,
     /// What may be spent; `None`: nobody counts.
     pub purse: Option<Arc<Purse>>,
+    /// How many requests and tokens may pass.
+    pub limits: Arc<Limiter>,
     /// Hashes virtual keys.
     pub hasher: KeyHasher,
 }

@@ -110,10 +110,7 @@ pub async fn simple(
     };
     match walked {
         Ok(arrived) => Ok(arrived.reply(state, ticket, &errand)),
-        Err(error) => {
-            ticket.fail(&error);
-            Err(error)
-        }
+        Err(error) => Err(ticket.fail(error)),
     }
 }
 

@@ -114,7 +114,7 @@ impl Draft {
             name: found.must("name", self.name.as_deref(), read_name).unwrap_or_else(|| "-".into()),
             limit: found.must("limit", self.limit.as_deref(), money("limit")).unwrap_or(Money::ZERO),
             window: window.unwrap_or(Window::Lifetime),
-            selector: self.read_selector(keys, wall_ms, &mut found),
+            selector: read_selector(&self.selector, keys, wall_ms, &mut found),
             per: found.may(self.per.as_deref(), |text| dimension("per", text)),
             mode: found.may(self.mode.as_deref(), Mode::read).unwrap_or_default(),
             at_limit: found.may(self.at_limit.as_deref(), AtLimit::read).unwrap_or_default(),
@@ -130,35 +130,6 @@ impl Draft {
         let further: Vec<Mistake> = further.collect();
         found.0.extend(further);
         if found.0.is_empty() { Ok(budget) } else { Err(found.0) }
-    }
-
-    fn read_selector(&self, keys: &[Key], wall_ms: u64, found: &mut Found) -> Selector {
-        let mut patterns = Vec::new();
-        for (name, values) in &self.selector {
-            let Some(dimension) = found.may(Some(name.as_str()), |text| dimension("selector", text)) else {
-                continue;
-            };
-            if values.len() > MOST_VALUES {
-                found.add("selector", format!("{name} has more than {MOST_VALUES} values"));
-            }
-            let mut read: Vec<Arc<str>> = Vec::new();
-            for value in values {
-                if dimension == Dimension::Key && !value.ends_with('*') {
-                    match find(keys, value, wall_ms) {
-                        Some(key) => read.push(Arc::clone(&key.id)),
-                        None => found.add("selector", format!("there is no key \"{}\"", short(value))),
-                    }
-                } else {
-                    read.push(value.as_str().into());
-                }
-            }
-            // Where keys were missing that was said already.
-            if read.is_empty() && !values.is_empty() {
-                continue;
-            }
-            patterns.push((dimension, read));
-        }
-        Selector::new(patterns)
     }
 }
 
@@ -220,7 +191,7 @@ fn new_id(prefix: &str) -> Arc<str> {
 
 /// What is wrong, so far.
 #[derive(Default)]
-struct Found(Vec<Mistake>);
+pub(crate) struct Found(pub(crate) Vec<Mistake>);
 
 impl Found {
     fn add(&mut self, member: &'static str, text: impl Into<String>) {
@@ -228,7 +199,11 @@ impl Found {
     }
 
     /// Reads what may be missing.
-    fn may<T>(&mut self, text: Option<&str>, read: impl FnOnce(&str) -> Result<T, Mistake>) -> Option<T> {
+    pub(crate) fn may<T>(
+        &mut self,
+        text: Option<&str>,
+        read: impl FnOnce(&str) -> Result<T, Mistake>,
+    ) -> Option<T> {
         match read(text?) {
             Ok(value) => Some(value),
             Err(mistake) => {
@@ -239,7 +214,7 @@ impl Found {
     }
 
     /// Reads what must be there.
-    fn must<T>(
+    pub(crate) fn must<T>(
         &mut self,
         member: &'static str,
         text: Option<&str>,
@@ -250,6 +225,41 @@ impl Found {
         }
         self.may(text, read)
     }
+}
+
+/// Values and patterns by dimension; keys by id or name.
+pub(crate) fn read_selector(
+    said: &BTreeMap<String, Vec<String>>,
+    keys: &[Key],
+    wall_ms: u64,
+    found: &mut Found,
+) -> Selector {
+    let mut patterns = Vec::new();
+    for (name, values) in said {
+        let Some(dimension) = found.may(Some(name.as_str()), |text| dimension("selector", text)) else {
+            continue;
+        };
+        if values.len() > MOST_VALUES {
+            found.add("selector", format!("{name} has more than {MOST_VALUES} values"));
+        }
+        let mut read: Vec<Arc<str>> = Vec::new();
+        for value in values {
+            if dimension == Dimension::Key && !value.ends_with('*') {
+                match find(keys, value, wall_ms) {
+                    Some(key) => read.push(Arc::clone(&key.id)),
+                    None => found.add("selector", format!("there is no key \"{}\"", short(value))),
+                }
+            } else {
+                read.push(value.as_str().into());
+            }
+        }
+        // Where keys were missing that was said already.
+        if read.is_empty() && !values.is_empty() {
+            continue;
+        }
+        patterns.push((dimension, read));
+    }
+    Selector::new(patterns)
 }
 
 fn read_name(text: &str) -> Result<Arc<str>, Mistake> {
@@ -281,7 +291,7 @@ fn read_time(member: &'static str, text: &str) -> Result<u64, Mistake> {
     })
 }
 
-fn dimension(member: &'static str, text: &str) -> Result<Dimension, Mistake> {
+pub(crate) fn dimension(member: &'static str, text: &str) -> Result<Dimension, Mistake> {
     Dimension::from_code(text).ok_or_else(|| {
         let known: Vec<&str> = DIMENSIONS.iter().map(|dimension| dimension.code()).collect();
         let text = format!("\"{}\" is no dimension; there are {}", short(text), known.join(", "));

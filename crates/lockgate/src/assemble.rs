@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod example;
+pub(crate) mod limits;
 pub(crate) mod routes;
 pub(crate) mod wildcards;
 

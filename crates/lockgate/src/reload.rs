@@ -11,6 +11,7 @@ use lockgate_core::{Event, Key};
 use lockgate_engine::{Snapshot, State};
 use lockgate_server::Certificates;
 
+use crate::assemble::limits::LimitSources;
 use crate::assemble::{self, Sources};
 use crate::kept::Kept;
 use crate::settings::Settings;
@@ -25,6 +26,9 @@ pub(crate) struct Reloader {
     documents: Arc<dyn DocumentStore>,
     /// Keys that live only as long as the process.
     own_keys: Vec<Key>,
+    limits: LimitSources,
+    /// The revision of the documents that the limits in force were made of.
+    limits_seen: Option<u64>,
     file: Option<Watched>,
     /// The list of models that the config names.
     catalog: Option<Watched>,
@@ -51,7 +55,7 @@ impl Reloader {
     pub(crate) fn new(
         state: Arc<State>,
         (store, documents): (Arc<dyn KeyStore>, Arc<dyn DocumentStore>),
-        own_keys: Vec<Key>,
+        limits: LimitSources,
         file: Option<PathBuf>,
         lists: &ModelCatalog,
         certificates: Option<Arc<Certificates>>,
@@ -65,7 +69,9 @@ impl Reloader {
             state,
             store,
             documents,
-            own_keys,
+            own_keys: limits.own_keys.clone(),
+            limits,
+            limits_seen: None,
             file: file.map(Watched::new),
             catalog: lists.file.clone().map(Watched::new),
             scores: lists.scores.clone().map(Watched::new),
@@ -92,6 +98,12 @@ impl Reloader {
             && self.revision != Some(now)
         {
             self.reload_keys(now);
+        }
+        if let Some(now) = kept
+            && self.limits_seen != Some(now)
+            && self.reload_limits()
+        {
+            self.limits_seen = Some(now);
         }
         if let Some((_, files)) = &mut self.certificates
             // Both are looked at, so that neither is seen as new again.
@@ -154,6 +166,8 @@ impl Reloader {
                     catalog: sources.catalog,
                     attribution: assemble::attribution(&config),
                 }));
+                self.limits.said = config.limits;
+                self.reload_limits();
                 self.state.events.emit(&Event::ConfigReloaded { version });
             }
             Err(detail) => self.state.events.emit(&Event::ConfigRejected { detail: &detail }),
@@ -171,9 +185,21 @@ impl Reloader {
                     attribution: Arc::clone(&now.attribution),
                 }));
                 self.revision = Some(revision);
+                // A limit may name a key.
+                self.reload_limits();
             }
             Err(error) => self.state.events.emit(&Event::StoreFailed { detail: &format!("{error:?}") }),
         }
+    }
+
+    /// Puts the limits in force; whether that could be done.
+    fn reload_limits(&self) -> bool {
+        let clock = &self.state.clock;
+        let done = self.limits.put_into(&self.state.limits, clock.wall_ms(), clock.now());
+        if let Err(error) = &done {
+            self.state.events.emit(&Event::StoreFailed { detail: &format!("{error:?}") });
+        }
+        done.is_ok()
     }
 
     fn reload_certificates(&self) {
@@ -261,13 +287,21 @@ mod tests {
                 events: events.clone(),
                 records: records.clone(),
                 purse: None,
+                limits: Arc::default(),
                 hasher: Box::new(builder::hash),
             });
             let lists = settings.config.catalog;
-            let stores = (store, memory.clone() as Arc<dyn DocumentStore>);
+            let stores = (Arc::clone(&store), memory.clone() as Arc<dyn DocumentStore>);
             let revisions = (None, memory.document_revision().ok());
+            let limits = LimitSources {
+                keys: Arc::clone(&store),
+                documents: memory.clone(),
+                own_keys: own,
+                said: settings.config.limits,
+                file: Arc::default(),
+            };
             let reloader =
-                Reloader::new(Arc::clone(&state), stores, own, Some(file), &lists, None, revisions);
+                Reloader::new(Arc::clone(&state), stores, limits, Some(file), &lists, None, revisions);
             let transport = Arc::new(HttpTransport::new(lockgate_demo::Demo::default(), clock));
             Self { folder, engine: Engine { state, transport }, reloader, records, events, memory }
         }

@@ -1,12 +1,13 @@
 //! What every door of a process shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use lockgate_core::port::{KeyStore, RecordStore};
+use lockgate_core::port::{DocumentStore, KeyStore, RecordStore};
 use lockgate_core::{Error, KeyId, Secret};
 use lockgate_engine::State;
 use lockgate_ledger::LedgerStore;
+use lockgate_ledger::rate::Limit;
 
 use crate::admin::Sessions;
 use crate::cabinet::Cabinet;
@@ -24,6 +25,10 @@ pub struct House {
     pub ledger: Arc<dyn LedgerStore>,
     /// Routes and scores of the store, for the admin endpoints.
     pub cabinet: Arc<dyn Cabinet>,
+    /// Limits that are made through the gateway, for the admin endpoints.
+    pub documents: Arc<dyn DocumentStore>,
+    /// Those of the config file as it is in force.
+    pub file_limits: Arc<RwLock<Vec<Limit>>>,
     /// Records, for the admin endpoints and the start page.
     pub records: Arc<dyn RecordStore>,
     /// Opens the admin endpoints.

@@ -61,7 +61,7 @@ impl Log {
                 });
             }
             // A target that is passed over is in the request's record.
-            Event::BudgetSpent { .. } | Event::BudgetRefused { .. } => {}
+            Event::BudgetSpent { .. } | Event::BudgetRefused { .. } | Event::LimitRefused { .. } => {}
             Event::LedgerFailed { detail } => {
                 self.say(Level::Error, "ledger_failed", |line| line.text("detail", detail));
             }

@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     budget_limit: Budgets,
     budget_crossings: Family<[(&'static str, String); 2], Counter>,
     budget_refusals: Family<[(&'static str, String); 1], Counter>,
+    limit_refusals: Family<[(&'static str, String); 1], Counter>,
     holds_exceeded: Family<[(&'static str, String); 2], Counter>,
     nodes_given_up: Counter,
     routing_incidents: Counter,
@@ -127,6 +128,9 @@ impl Metrics {
             }
             Event::BudgetRefused { budget } => {
                 self.budget_refusals.get_or_create(&[("budget", (*budget).to_owned())]).inc();
+            }
+            Event::LimitRefused { limit } => {
+                self.limit_refusals.get_or_create(&[("limit", (*limit).to_owned())]).inc();
             }
             Event::HoldExceeded { provider, model, .. } => {
                 let labels = [("provider", (*provider).to_owned()), ("model", (*model).to_owned())];
@@ -263,6 +267,12 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             "lockgate_budget_refusals",
             &["budget"],
             "Targets that were not called for want of money, by the budget that had too little",
+            Family::default(),
+        ),
+        limit_refusals: book.enter(
+            "lockgate_limit_refusals",
+            &["limit"],
+            "Requests that a rate limit refused, by the limit",
             Family::default(),
         ),
         holds_exceeded: book.enter(

@@ -60,6 +60,7 @@ pub(crate) fn every_event() -> Vec<(&'static str, Event<'static>)> {
         BudgetSpent Event::BudgetSpent { budget: "support", spent: Money::from_nanos(12_500_000_000), limit: Money::from_nanos(50_000_000_000) },
         BudgetCrossed Event::BudgetCrossed { budget: "support", value: "acme", percent: 80, spent: Money::from_nanos(8_000_000_000), limit: Money::from_nanos(10_000_000_000) },
         BudgetRefused Event::BudgetRefused { budget: "support" },
+        LimitRefused Event::LimitRefused { limit: "everybody" },
         HoldExceeded Event::HoldExceeded { provider: "openai", model: "gpt-5", held: Money::from_nanos(1_000_000), charged: Money::from_nanos(1_200_000) },
         NodeGivenUp Event::NodeGivenUp { epoch: 4 },
         RoutingIncident Event::RoutingIncident { at: "rule 1", why: "no such key" },

@@ -3,3 +3,4 @@
 pub mod attribute;
 pub mod identify;
 pub mod limits;
+pub(crate) mod rate;

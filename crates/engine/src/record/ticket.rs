@@ -11,8 +11,11 @@ use lockgate_core::{
 };
 use lockgate_dialect::operation::Counts;
 use lockgate_dialect::{Losses, Turn};
+use lockgate_ledger::rate::{Grant, Measure, Standings, Used};
+use lockgate_ledger::{Dimension, Subject};
 use lockgate_route::Endpoint;
 
+use crate::admit::rate;
 use crate::dispatch::Ask;
 use crate::engine::State;
 use crate::inbound::Inbound;
@@ -43,6 +46,10 @@ pub struct Ticket {
     downgraded: Vec<Arc<str>>,
     /// The route that it goes on by, as a budget is used up.
     downgrade: Option<Arc<str>>,
+    /// What it has taken of rate limits.
+    grant: Option<Grant>,
+    /// How those stood at the end, or when they refused it.
+    stood: Option<Standings>,
     record: Option<Box<Record>>,
 }
 
@@ -106,6 +113,8 @@ impl Ticket {
             own: None,
             downgraded: Vec::new(),
             downgrade: None,
+            grant: None,
+            stood: None,
             record: Some(Box::new(record)),
         }
     }
@@ -133,6 +142,28 @@ impl Ticket {
     pub(crate) fn attribution(&self) -> &Attribution {
         static NOBODY: LazyLock<Attribution> = LazyLock::new(Attribution::default);
         self.record.as_ref().map_or(&*NOBODY, |record| &record.attribution)
+    }
+
+    /// The request as limits see it: its target is not known yet. With the name that was asked for.
+    pub(crate) fn subject(&self) -> Option<(Subject<'_>, &str)> {
+        let record = self.record.as_ref()?;
+        let subject = Subject::of(&record.key, &record.attribution);
+        Some((subject.with(Dimension::Route, Some(&record.asked)), &record.asked))
+    }
+
+    /// The limits let it pass.
+    pub(crate) fn granted(&mut self, grant: Option<Grant>) {
+        self.grant = grant;
+    }
+
+    /// A limit did not let it pass.
+    pub(crate) const fn stopped(&mut self, standings: Standings) {
+        self.stood = Some(standings);
+    }
+
+    /// How the limits stand that count it; `None` where none does.
+    pub(crate) fn standings(&self) -> Option<Standings> {
+        self.stood.or_else(|| Some(self.grant.as_ref()?.standings(self.state.clock.now())))
     }
 
     /// The sessions that are to remember what serves this request.
@@ -462,15 +493,21 @@ impl Ticket {
         self.close(outcome, error);
     }
 
-    /// The request was answered with an error.
-    pub fn fail(mut self, error: &Error) {
+    /// The request is answered with an error: this one, with how the limits stand that counted it.
+    #[must_use]
+    pub fn fail(mut self, error: Error) -> Error {
         self.edit(|record| record.status = error.status().as_u16());
-        self.close(Outcome::Error, Some(error));
+        self.close(Outcome::Error, Some(&error));
+        match self.standings() {
+            Some(standings) => error.with_headers(|headers| rate::tell(&standings, headers)),
+            None => error,
+        }
     }
 
     fn close(&mut self, outcome: Outcome, error: Option<&Error>) {
         let took_us = self.elapsed_us();
         self.pay();
+        self.settle_limits(outcome);
         let Some(mut record) = self.record.take() else { return };
         if let (Outcome::Ok, Some(target)) = (outcome, &record.target) {
             let cached = record.usage.as_ref().and_then(cached);
@@ -506,6 +543,26 @@ impl Ticket {
                 }
             }
         }
+    }
+
+    /// Gives back to the limits what was too much, and owes them what was too little.
+    fn settle_limits(&mut self, outcome: Outcome) {
+        let Some((grant, record)) = self.grant.take().zip(self.record.as_ref()) else { return };
+        let answered = record.attempts.iter().any(|attempt| attempt.status.is_some());
+        let used = match (&record.usage, outcome) {
+            (Some(usage), _) => {
+                if usage.reported() {
+                    let answers = self.state.limits.expectations();
+                    answers.learn(&record.asked, "", usage.output_total());
+                }
+                Used::Known(Measure { input: usage.input_total(), output: usage.output_total() })
+            }
+            (None, Outcome::Error) if answered => Used::Known(Measure::default()),
+            (None, Outcome::Error) => Used::Nothing,
+            (None, Outcome::Cancelled) if record.attempts.is_empty() => Used::Nothing,
+            (None, _) => Used::Unknown,
+        };
+        self.stood = Some(grant.end(used, self.state.clock.now()));
     }
 
     /// Learns how long answers are.

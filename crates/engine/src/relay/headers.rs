@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use lockgate_core::RequestId;
 use lockgate_dialect::Losses;
 
+use crate::admit::rate;
 use crate::record::Ticket;
 
 /// What belongs to the provider's connection or its site and not to the answer.
@@ -57,6 +58,9 @@ pub(crate) fn for_client(
     }
     if let Some(tokens) = ticket.output_limit() {
         headers.insert("x-lockgate-output-limit", HeaderValue::from(tokens));
+    }
+    if let Some(standings) = ticket.standings() {
+        rate::tell(&standings, &mut headers);
     }
     headers.insert("x-lockgate-attempts", HeaderValue::from(ticket.attempts()));
     headers.insert("x-lockgate-overhead-us", HeaderValue::from(ticket.overhead_us()));

@@ -17,17 +17,18 @@ use lockgate_core::{
 };
 use lockgate_dialect::operation::{Asked, Counts, Form, Listener, Operation};
 use lockgate_dialect::{Dialect, Losses, Named, Turn, by_name, openai_chat};
+use lockgate_ledger::rate::Measure;
 use lockgate_route::{Endpoint, Patience, Plan, Refused};
 use tokio::time::Instant;
 
 use super::passage::Begun;
 use super::{ANTHROPIC, ANTHROPIC_VERSION, Arrived, Cargo, Errand, Task, forward};
 use crate::Snapshot;
-use crate::admit::attribute;
+use crate::admit::{attribute, rate};
 use crate::dispatch::{Budget, bad, collect, refusal, timely};
 use crate::engine::Engine;
 use crate::record::{Ticket, Worth};
-use crate::relay::{input_estimate, usage_estimate};
+use crate::relay::{input_estimate, tokens, usage_estimate};
 use crate::route::{self, Seen};
 
 /// What a request is, as far as that is known: then its answer's usage is read.
@@ -79,6 +80,7 @@ pub(super) async fn walk(
     ticket.attribute(attribute::attribute(&snapshot.attribution, principal, headers, payload)?);
     let model = known.model().unwrap_or_else(|| ANY.into());
     ticket.names(&model, known.streams(), payload);
+    rate::admit(&engine.state, ticket, |likely| known.measure(likely))?;
     let speech = known.speech(upstream).ok_or_else(|| nothing_spoken(upstream))?;
 
     let target = Target { provider: Arc::clone(&upstream.name), model: Arc::clone(&model) };
@@ -344,6 +346,19 @@ impl Known {
             Self::Chat(_, turn) => Some(Arc::clone(&turn.model)),
             Self::Operation(asked) => Some(Arc::clone(&asked.model)),
             Self::Nothing => None,
+        }
+    }
+
+    /// What it is likely to use, if answers are `likely` so long.
+    fn measure(&self, likely: u64) -> Measure {
+        match self {
+            Self::Chat(dialect, turn) => {
+                let said = dialect.ceiling().read(&turn.payload);
+                let each = said.tokens.map_or(likely, |most| most.min(likely));
+                Measure { input: input_estimate(turn), output: each.saturating_mul(said.answers) }
+            }
+            Self::Operation(asked) => Measure { input: tokens(asked.prompt_bytes), output: 0 },
+            Self::Nothing => Measure::default(),
         }
     }
 

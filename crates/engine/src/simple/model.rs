@@ -10,19 +10,21 @@ use lockgate_core::port::{Answer, Call};
 use lockgate_core::{Error, Kind, Principal, Retry, Usage};
 use lockgate_dialect::operation::{Asked, Counts, Listener, Operation};
 use lockgate_dialect::{Losses, by_name, openai_chat};
+use lockgate_ledger::rate::Measure;
 use lockgate_route::Endpoint;
 use tokio::time::Instant;
 
 use super::passage::Begun;
 use super::{Arrived, Cargo, Errand, estimate};
 use crate::Snapshot;
-use crate::admit::{attribute, limits};
+use crate::admit::{attribute, limits, rate};
 use crate::chat::unknown;
 use crate::dispatch::{
     Budget, Failed, Tries, Try, bad, collect, filled, healthy, native, refusal, strict, timely, within,
 };
 use crate::engine::Engine;
 use crate::record::{Ticket, Worth};
+use crate::relay::tokens;
 use crate::route::{self, Seen};
 
 /// Why an attempt failed, and what it consumed all the same.
@@ -53,6 +55,7 @@ pub(super) async fn walk(
     ticket.attribute(attribute::attribute(&snapshot.attribution, principal, headers, asked.payload())?);
     let resolution = snapshot.table.resolve(&asked.model).ok_or_else(|| unknown(&asked.model))?;
     limits::may_use(principal, &asked.model, &resolution)?;
+    rate::admit(&engine.state, ticket, |_| Measure { input: tokens(asked.prompt_bytes), output: 0 })?;
     let seen = Seen {
         model: &asked.model,
         dialect: operation.words().name(),

@@ -14,12 +14,13 @@ use lockgate_core::{Error, Kind, Outcome, Principal, RequestId, Retry, Segments,
 use lockgate_dialect::operation::websocket::{Frames, going_away};
 use lockgate_dialect::operation::{Counts, realtime};
 use lockgate_dialect::{Losses, openai_chat};
+use lockgate_ledger::rate::Measure;
 use lockgate_route::Endpoint;
 use tokio::time::{Instant, sleep};
 
 use super::{forward, model};
 use crate::Snapshot;
-use crate::admit::{attribute, identify, limits};
+use crate::admit::{attribute, identify, limits, rate};
 use crate::chat::unknown;
 use crate::dispatch::{Budget, Failed, Tries, Try, bad, filled, healthy, refusal};
 use crate::engine::Engine;
@@ -93,10 +94,7 @@ pub async fn realtime(engine: &Engine, hail: Hail) -> Result<Talk, Error> {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             Ok(Talk { headers, line, ticket })
         }
-        Err(error) => {
-            ticket.fail(&error);
-            Err(error)
-        }
+        Err(error) => Err(ticket.fail(error)),
     }
 }
 
@@ -118,6 +116,7 @@ async fn walk(
     ticket.attribute(attribute::attribute(&snapshot.attribution, principal, &hail.headers, None)?);
     let resolution = snapshot.table.resolve(&asked).ok_or_else(|| unknown(&asked))?;
     limits::may_use(principal, &asked, &resolution)?;
+    rate::admit(&engine.state, ticket, |_| Measure::default())?;
     let seen = Seen {
         model: &asked,
         dialect: realtime::NAME,

@@ -104,6 +104,7 @@ impl House {
             events: Arc::new(KeptEvents::default()),
             records: records.clone(),
             purse: None,
+            limits: Arc::default(),
             hasher: Box::new(builder::hash),
         };
         let engine = Engine { state: Arc::new(state), transport: Arc::new(InProcess { providers }) };

@@ -19,6 +19,8 @@ mod kept;
 #[cfg(test)]
 mod leaving;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod losses;
 #[cfg(test)]
 mod operations;

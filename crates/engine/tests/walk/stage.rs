@@ -15,6 +15,7 @@ use lockgate_dialect::Dialect;
 use lockgate_dialect::openai_chat::OpenAiChat;
 use lockgate_engine::ledger::Purse;
 use lockgate_engine::{Engine, Inbound, KeyTable, Reply, ReplyBody, Snapshot, State, chat};
+use lockgate_ledger::Limiter;
 use lockgate_route::{Registry, Route, RouteSettings, Settings, Table};
 use lockgate_testkit::{HandClock, KeptEvents, KeptRecords, Script, builder};
 
@@ -41,6 +42,7 @@ pub(crate) struct Set {
     pub(crate) breakers: Settings,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) purse: Option<Arc<Purse>>,
+    pub(crate) limits: Arc<Limiter>,
 }
 
 /// What a client has in its hands at the end.
@@ -65,6 +67,7 @@ impl Set {
             breakers: Settings::default(),
             catalog: Arc::new(Catalog::empty()),
             purse: None,
+            limits: Arc::default(),
         }
     }
 
@@ -100,6 +103,7 @@ impl Set {
             events: events.clone(),
             records: records.clone(),
             purse: self.purse,
+            limits: self.limits,
             hasher: Box::new(builder::hash),
         };
         let engine = Engine { state: Arc::new(state), transport: script.clone() };
@@ -191,10 +195,9 @@ fn refusal(error: &Error) -> Heard {
         Some(own) => (own.headers.clone(), own.body.clone()),
         None => {
             let (content_type, body) = OpenAiChat.write_error(error, RequestId::from_u128(1));
-            (
-                HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type))]),
-                body,
-            )
+            let mut headers = error.headers().clone();
+            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            (headers, body)
         }
     };
     Heard { status: error.status().as_u16(), headers, body, error: Some((error.kind(), error.fault())) }

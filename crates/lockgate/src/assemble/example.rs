@@ -78,6 +78,7 @@ impl Gateway {
             events: Arc::new(KeptEvents::default()),
             records: Arc::new(KeptRecords::default()),
             purse: None,
+            limits: Arc::default(),
             hasher: Box::new(builder::hash),
         };
         Self { engine: Engine { state: Arc::new(state), transport: script.clone() }, script, clock }

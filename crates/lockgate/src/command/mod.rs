@@ -9,6 +9,7 @@ pub(crate) mod evals;
 pub(crate) mod explain;
 mod kept;
 pub(crate) mod keys;
+pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod routes;
 pub(crate) mod serve;

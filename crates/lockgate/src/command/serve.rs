@@ -11,7 +11,7 @@ use lockgate_demo::Demo;
 use lockgate_engine::State;
 use lockgate_engine::ledger::{Clerk, Keeper, Pace, Purse};
 use lockgate_engine::record::{Queue, Writer};
-use lockgate_ledger::LedgerStore;
+use lockgate_ledger::{LedgerStore, Limiter};
 use lockgate_provider::HttpTransport;
 use lockgate_route::{Registry, Settings as Breakers};
 use lockgate_server::cabinet::Cabinet;
@@ -21,6 +21,7 @@ use lockgate_telemetry::{Format, Level, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
+use crate::assemble::limits::LimitSources;
 use crate::assemble::{self, Sources, SystemClock};
 use crate::cabinet::Drawers;
 use crate::exit::{Failure, Outcome};
@@ -138,6 +139,17 @@ impl Running {
         );
         let keeper = Keeper::spawn(&purse, clerk)?;
 
+        let documents: Arc<dyn DocumentStore> = store.clone();
+        let rates = LimitSources {
+            keys: store.clone(),
+            documents: Arc::clone(&documents),
+            own_keys,
+            said: config.limits.clone(),
+            file: Arc::default(),
+        };
+        let limiter = Arc::new(Limiter::default());
+        rates.put_into(&limiter, clock.wall_ms(), clock.now())?;
+
         let sink: Arc<dyn RecordSink> = queue;
         let state = Arc::new(State {
             snapshot: Arc::new(snapshot).into(),
@@ -147,6 +159,7 @@ impl Running {
             events,
             records: sink,
             purse: Some(Arc::clone(&purse)),
+            limits: limiter,
             hasher: Box::new(move |key| hasher.hash(key)),
         });
         let token_is_new = config.server.admin_token.is_none();
@@ -170,6 +183,8 @@ impl Running {
                 new_key: Box::new(fresh_key),
                 ledger: Arc::clone(&ledger),
                 cabinet: Arc::clone(&cabinet),
+                documents: Arc::clone(&documents),
+                file_limits: Arc::clone(&rates.file),
                 records: Arc::clone(&records),
                 admin_token: admin_token.clone(),
                 metrics: match config.server.metrics {
@@ -209,7 +224,7 @@ impl Running {
         let reloader = Reloader::new(
             Arc::clone(&state),
             (Arc::clone(&keys), documents),
-            own_keys,
+            rates,
             settings.file.clone(),
             &config.catalog,
             certificates,

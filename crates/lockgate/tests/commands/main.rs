@@ -9,6 +9,7 @@ mod demo_upstream;
 mod doctor;
 mod evals;
 mod keys;
+mod limits;
 mod logs;
 mod postgres;
 mod routes;

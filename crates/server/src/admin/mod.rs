@@ -6,6 +6,7 @@ mod documents;
 pub(crate) mod endpoints;
 mod journal;
 mod keys;
+mod limits;
 mod records;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(crate) fn router(house: &Arc<House>) -> Router {
         .route("/api/v1/budgets/{budget}/increases", post(budgets::raise))
         .route("/api/v1/budgets/{budget}/increases/{increase}", delete(budgets::lower))
         .route("/api/v1/budgets/{budget}/reconcile", post(budgets::reconcile))
+        .route("/api/v1/limits", get(limits::list).post(limits::create))
+        .route("/api/v1/limits/{limit}", get(limits::one).put(limits::replace).delete(limits::remove))
         .route("/api/v1/journal/{request}", get(journal::of_request))
         .route("/api/v1/records", get(records::find))
         .route("/api/v1/records/{id}", get(records::one))
