@@ -5,6 +5,7 @@
 //! can only be judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
 //! reads files, the environment or the clock.
 
+mod alert;
 mod attribution;
 mod case;
 mod context;
@@ -37,6 +38,9 @@ use crate::diagnostic::{Complaint, Findings};
 use crate::document::Value;
 use crate::setting::{Fields, Place, Section, Setting};
 
+pub use crate::alert::{
+    AlertChannel, AlertSeverity, AlertTopic, Alerts, ChannelKind, MailEncryption, SecretUrl,
+};
 pub use crate::attribution::{Aspect, Attribution};
 pub use crate::case::{Body, Case, CaseBreaker, CaseState, Exclusions, Expect, KindName, Pairs, States};
 pub use crate::credentials::{Credentials, Document, Keys};
@@ -80,6 +84,8 @@ settings! {
         attribution: Attribution;
         /// Who may use what, each under a name of yours.
         policies: Vec<Policy>;
+        /// Who is told what goes wrong or gets dear.
+        alerts: Alerts;
         /// Requests and what is to become of them, each under a name of yours. `lockgate check` runs them.
         tests: Vec<Case>;
         /// Where the facts and list prices of models come from.
@@ -185,6 +191,6 @@ macro_rules! with_defaults {
     )+ };
 }
 
-with_defaults!(Config Attribution Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
+with_defaults!(Config Alerts Attribution Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
 with_defaults!(Fallback RouteTimeouts StreamRules Require MaxPrice Audience Selection Expect CaseState);
 with_defaults!(Weigh Stickiness Exploration);

@@ -8,6 +8,7 @@ mod exit;
 mod installation;
 mod moment;
 mod nearest;
+mod notices;
 mod paint;
 mod reload;
 mod settings;
@@ -43,6 +44,7 @@ enum Command {
     Check(command::check::Args),
     Keys(command::keys::Args),
     Budgets(command::budgets::Args),
+    Alerts(command::alerts::Args),
     Logs(command::logs::Args),
     Explain(command::explain::Args),
     Doctor(command::doctor::Args),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check::run(&context, &args),
         Command::Keys(args) => command::keys::run(&context, &args),
         Command::Budgets(args) => command::budgets::run(&context, &args),
+        Command::Alerts(args) => command::alerts::run(&context, &args),
         Command::Logs(args) => command::logs::run(&context, &args),
         Command::Explain(args) => command::explain::run(&context, &args),
         Command::Doctor(args) => command::doctor::run(&context, &args),

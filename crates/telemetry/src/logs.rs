@@ -86,6 +86,14 @@ impl Log {
             Event::NodeGivenUp { epoch } => {
                 self.say(Level::Warn, "node_given_up", |line| line.number("epoch", epoch.unsigned_abs()));
             }
+            Event::AlertSent { channel } => {
+                self.say(Level::Info, "alert_sent", |line| line.text("channel", channel));
+            }
+            Event::AlertFailed { channel, detail, lost } => {
+                let (level, event) =
+                    if lost { (Level::Error, "alert_lost") } else { (Level::Warn, "alert_failed") };
+                self.say(level, event, |line| line.text("channel", channel).text("detail", detail));
+            }
             Event::ConfigReloaded { version } => {
                 self.say(Level::Info, "config_reloaded", |line| line.number("version", version));
             }

@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     budget_refusals: Family<[(&'static str, String); 1], Counter>,
     holds_exceeded: Family<[(&'static str, String); 2], Counter>,
     nodes_given_up: Counter,
+    alerts_sent: Family<[(&'static str, String); 1], Counter>,
+    alerts_failed: Family<[(&'static str, String); 2], Counter>,
     config_reloads: Labelled<Counter>,
     config_version: Gauge,
     certificate_reloads: Labelled<Counter>,
@@ -133,6 +135,14 @@ impl Metrics {
             }
             Event::NodeGivenUp { .. } => {
                 self.nodes_given_up.inc();
+            }
+            Event::AlertSent { channel } => {
+                self.alerts_sent.get_or_create(&[("channel", (*channel).to_owned())]).inc();
+            }
+            Event::AlertFailed { channel, lost, .. } => {
+                let result = if *lost { "lost" } else { "again" };
+                let labels = [("channel", (*channel).to_owned()), ("result", result.to_owned())];
+                self.alerts_failed.get_or_create(&labels).inc();
             }
             Event::ConfigReloaded { version } => {
                 self.config_reloads.get_or_create(&ACCEPTED).inc();
@@ -272,6 +282,18 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             &[],
             "Nodes that gave no sign of life: what they had leased is uncertain",
             Counter::default(),
+        ),
+        alerts_sent: book.enter(
+            "lockgate_alerts_sent",
+            &["channel"],
+            "Messages with alerts that a channel took",
+            Family::default(),
+        ),
+        alerts_failed: book.enter(
+            "lockgate_alerts_failed",
+            &["channel", "result"],
+            "Tries to deliver a message with alerts that failed, by whether it is tried again (`again`) or not (`lost`)",
+            Family::default(),
         ),
         config_reloads: book.enter(
             "lockgate_config_reloads",
