@@ -124,7 +124,8 @@ fn refuse_name(name: &str) -> Option<Complaint> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let good = (1..=64).contains(&name.len()) && name.bytes().all(letter);
     (!good).then(|| {
-        Complaint::new("is not a name for a channel").hint("use up to 64 letters, digits, \".\", \"_\" and \"-\"")
+        Complaint::new("is not a name for a channel")
+            .hint("use up to 64 letters, digits, \".\", \"_\" and \"-\"")
     })
 }
 
@@ -166,7 +167,8 @@ impl AlertChannel {
         let addresses = [("from", self.from.iter().collect()), ("to", self.to.iter().collect::<Vec<_>>())];
         for (name, given) in addresses {
             if given.iter().any(|address| !is_address(address)) {
-                let complaint = Complaint::new("is not an address such as ops@example.com or Ops <ops@example.com>");
+                let complaint =
+                    Complaint::new("is not an address such as ops@example.com or Ops <ops@example.com>");
                 cx.inside(Place::Key(name.to_owned()), |cx| cx.error(from.at(name), complaint));
             }
         }
@@ -181,7 +183,8 @@ impl AlertChannel {
 fn is_address(text: &str) -> bool {
     let inner = text.rsplit_once('<').map_or(Some(text), |(_, rest)| rest.strip_suffix('>'));
     inner.and_then(|inner| inner.rsplit_once('@')).is_some_and(|(user, host)| {
-        let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
+        let plain =
+            |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
         plain(user) && plain(host) && !text.contains(char::is_control)
     })
 }

@@ -15,7 +15,12 @@ use lockgate_provider::HttpTransport;
 /// When a channel cannot be used; the public text says which, and why.
 pub(crate) fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Vec<Arc<dyn Channel>>, Error> {
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(Demo::default(), Arc::clone(clock)));
-    config.alerts.channels.iter().map(|channel| lockgate_notify::channel(channel, &transport, clock)).collect()
+    config
+        .alerts
+        .channels
+        .iter()
+        .map(|channel| lockgate_notify::channel(channel, &transport, clock))
+        .collect()
 }
 
 /// An hour that costs less is never unusual.

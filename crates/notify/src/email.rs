@@ -28,7 +28,8 @@ const SUBJECT: usize = 120;
 
 impl Email {
     pub(crate) fn new(door: Door, config: &AlertChannel) -> Result<Self, Error> {
-        let mailbox = |what: &str, text: &str| text.parse::<Mailbox>().map_err(|wrong| unusable(&door, what, &wrong));
+        let mailbox =
+            |what: &str, text: &str| text.parse::<Mailbox>().map_err(|wrong| unusable(&door, what, &wrong));
         let from = mailbox("from", config.from.as_deref().unwrap_or_default())?;
         let to = config.to.iter().map(|text| mailbox("to", text)).collect::<Result<Vec<_>, _>>()?;
         let host = config.host.clone().unwrap_or_default();
@@ -60,8 +61,11 @@ impl Email {
         let unwritable = |wrong: &dyn std::fmt::Display| {
             Error::gateway(Kind::Internal, "The mail could not be written.").detail(wrong.to_string())
         };
-        let subject: String =
-            format!("[Lockgate] {}", digest.headline()).replace(char::is_control, " ").chars().take(SUBJECT).collect();
+        let subject: String = format!("[Lockgate] {}", digest.headline())
+            .replace(char::is_control, " ")
+            .chars()
+            .take(SUBJECT)
+            .collect();
         let domain = self.from.email.domain();
         let mut message = Message::builder()
             .from(self.from.clone())
@@ -92,7 +96,8 @@ impl Channel for Email {
             // SMTP is a talk of many turns, each of which may take its time: beside the thread, not in it.
             let sent = tokio::task::spawn_blocking(move || server.send(&message)).await;
             let broken = |detail: String| {
-                Error::upstream(Kind::UpstreamError, "The mail server did not take the message.").detail(detail)
+                Error::upstream(Kind::UpstreamError, "The mail server did not take the message.")
+                    .detail(detail)
             };
             let response = sent.map_err(|_| broken("the talk with it was broken off".to_owned()))?;
             let response = response.map_err(|wrong| broken(told(&wrong)))?;

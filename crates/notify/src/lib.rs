@@ -38,7 +38,9 @@ pub fn channel(
 ) -> Result<Arc<dyn Channel>, Error> {
     let door = Door::of(config);
     Ok(match config.kind {
-        ChannelKind::Webhook => Arc::new(Webhook::new(door, config, Arc::clone(transport), Arc::clone(clock))?),
+        ChannelKind::Webhook => {
+            Arc::new(Webhook::new(door, config, Arc::clone(transport), Arc::clone(clock))?)
+        }
         ChannelKind::Slack => Arc::new(Slack::new(door, config, Arc::clone(transport))?),
         ChannelKind::Email => Arc::new(Email::new(door, config)?),
     })

@@ -28,7 +28,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST: usize = 64;
 
 impl Post {
-    pub(crate) fn new(door: &Door, config: &AlertChannel, transport: Arc<dyn Transport>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        door: &Door,
+        config: &AlertChannel,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, Error> {
         let bad = || unusable(door, "url", &"must be an absolute http or https URL");
         let uri: Uri = config.url.as_ref().and_then(|url| url.expose().parse().ok()).ok_or_else(bad)?;
         let scheme = uri.scheme().filter(|scheme| **scheme == Scheme::HTTP || **scheme == Scheme::HTTPS);
@@ -86,8 +90,10 @@ impl Post {
         }
         // Slack says what is wrong in a word. Anything longer could repeat the address, which is secret.
         let word = String::from_utf8(said).unwrap_or_default();
-        let is_word = (1..=LONGEST).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_word =
+            (1..=LONGEST).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let detail = if is_word { format!("{status}: {word}") } else { status.to_string() };
-        Err(Error::upstream(Kind::UpstreamError, "The receiver of the alerts refused the message.").detail(detail))
+        Err(Error::upstream(Kind::UpstreamError, "The receiver of the alerts refused the message.")
+            .detail(detail))
     }
 }

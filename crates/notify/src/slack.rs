@@ -23,7 +23,11 @@ pub(crate) struct Slack {
 const SHOWN: usize = 30;
 
 impl Slack {
-    pub(crate) fn new(door: Door, config: &AlertChannel, transport: Arc<dyn Transport>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        door: Door,
+        config: &AlertChannel,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, Error> {
         let post = Post::new(&door, config, transport)?;
         Ok(Self { door, post })
     }

@@ -104,6 +104,9 @@ mod tests {
     fn the_signature_is_what_openssl_says() {
         // printf '1767225600.{"id":"alt_1"}' | openssl dgst -sha256 -hmac whsec_test
         let signed = signature(&Secret::new("whsec_test".into()), 1_767_225_600, r#"{"id":"alt_1"}"#);
-        assert_eq!(signed, "t=1767225600,v1=2ae5118f54e2c6948d6dafa1e7c116060b5221388266d99ea252be8e7d40f92c");
+        assert_eq!(
+            signed,
+            "t=1767225600,v1=2ae5118f54e2c6948d6dafa1e7c116060b5221388266d99ea252be8e7d40f92c"
+        );
     }
 }

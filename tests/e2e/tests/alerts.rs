@@ -21,8 +21,11 @@ const SECRET: &str = "whsec-of-the-tests";
 /// A receiver that refuses the first messages with 500.
 async fn receiver(refusals: usize) -> Upstream {
     let left = AtomicUsize::new(refusals);
-    let refuse = move || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-    Upstream::start(move |_| Said::json("").status(if refuse() { 500 } else { 204 })).await.expect("a receiver")
+    let refuse =
+        move || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    Upstream::start(move |_| Said::json("").status(if refuse() { 500 } else { 204 }))
+        .await
+        .expect("a receiver")
 }
 
 /// A gateway with these channels, and a demo provider whose model has a price.
@@ -68,8 +71,10 @@ fn must_be_signed(heard: &Heard) {
 async fn a_threshold_is_told_once_though_the_receiver_fails_twice() {
     let upstream = DemoUpstream::start(Options::instant()).await.expect("an upstream");
     let receiver = receiver(2).await;
-    let channel =
-        format!("hook: {{ type: webhook, on: [budget], url: \"{}/a?b=c\", secret: {SECRET} }}", receiver.url());
+    let channel = format!(
+        "hook: {{ type: webhook, on: [budget], url: \"{}/a?b=c\", secret: {SECRET} }}",
+        receiver.url()
+    );
     let mut gateway = gateway(&upstream.base_url(), &channel).await;
     let budget = json!({ "name": "small", "limit": "0.001", "window": "day", "thresholds": [50], "at_limit": "alert" });
     admin(&gateway, Method::POST, "/api/v1/budgets", &budget).await;
@@ -84,7 +89,8 @@ async fn a_threshold_is_told_once_though_the_receiver_fails_twice() {
         deliveries(&gateway).await.into_iter().find(|delivery| delivery["state"] == "sent")
     })
     .await;
-    let said: Vec<&str> = sent["tries"].as_array().expect("tries").iter().filter_map(|t| t["said"].as_str()).collect();
+    let said: Vec<&str> =
+        sent["tries"].as_array().expect("tries").iter().filter_map(|t| t["said"].as_str()).collect();
     assert_eq!(said.len(), 3, "{sent}");
     assert!(said[0].contains("500") && said[1].contains("500") && said[2] == "204 No Content", "{said:?}");
     for _ in 0..10 {
@@ -111,7 +117,10 @@ async fn a_threshold_is_told_once_though_the_receiver_fails_twice() {
     }
     let run = gateway.run(&["alerts", "list", "--url", gateway.url()]).await;
     let shown = String::from_utf8_lossy(&run.stdout).into_owned();
-    assert!(shown.contains("has reached 50 % of its limit") && shown.matches("tried ").count() == 3, "{shown}");
+    assert!(
+        shown.contains("has reached 50 % of its limit") && shown.matches("tried ").count() == 3,
+        "{shown}"
+    );
 
     gateway.signal(Signal::TERM);
     gateway.ended(PATIENCE).await;
@@ -133,10 +142,14 @@ async fn an_outage_an_unknown_price_and_a_test_are_told() {
     .await
     .expect("a provider");
     let receiver = receiver(0).await;
-    let gateway = gateway(&provider.url(), &format!("chat: {{ type: slack, url: \"{}\" }}", receiver.url())).await;
+    let gateway =
+        gateway(&provider.url(), &format!("chat: {{ type: slack, url: \"{}\" }}", receiver.url())).await;
 
     let tested = admin(&gateway, Method::POST, "/api/v1/alerts/test", &json!({ "channel": "chat" })).await;
-    assert_eq!((&tested["tests"][0]["ok"], &tested["tests"][0]["said"]), (&json!(true), &json!("204 No Content")));
+    assert_eq!(
+        (&tested["tests"][0]["ok"], &tested["tests"][0]["said"]),
+        (&json!(true), &json!("204 No Content"))
+    );
     assert_eq!(deliveries(&gateway).await[0]["alerts"][0]["topic"], "test", "it is recorded");
 
     assert_eq!(gateway.chat(&ask("p/new", false)).await.status, 200);
@@ -146,8 +159,11 @@ async fn an_outage_an_unknown_price_and_a_test_are_told() {
         all.iter().any(|d| d["alerts"][0]["topic"] == "outage" && d["state"] == "sent").then_some(())
     })
     .await;
-    let texts: Vec<String> =
-        receiver.take().iter().map(|heard| heard.json()["text"].as_str().unwrap_or_default().to_owned()).collect();
+    let texts: Vec<String> = receiver
+        .take()
+        .iter()
+        .map(|heard| heard.json()["text"].as_str().unwrap_or_default().to_owned())
+        .collect();
     for (part, times) in [("The price of p/new is not known", 1), ("No endpoint of the provider p", 1)] {
         assert_eq!(texts.iter().filter(|text| text.contains(part)).count(), times, "{part}: {texts:?}");
     }
@@ -172,12 +188,11 @@ async fn a_stop_tries_what_waits_once_more() {
     assert!(!heard.is_empty() && heard[0].json()["alerts"][0]["kind"] == "unknown_price", "{heard:?}");
 }
 
-
 // === mail ===
 
 #[tokio::test]
 async fn mail_is_handed_to_a_server_over_starttls_with_a_password() {
-    let Some(openssl) = program("openssl") else { return };
+    let Some(openssl) = program(&["openssl"]) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     certificate(&openssl, folder.path()).await;
     let (port, mut mails) = mail_server(Some(tls(folder.path()))).await;
@@ -197,7 +212,10 @@ async fn mail_is_handed_to_a_server_over_starttls_with_a_password() {
     assert_eq!(mail.from, "<lockgate@example.com>");
     assert_eq!(mail.to, ["<ops@example.com>", "<finance@example.com>"]);
     let head = mail.data.split("\r\n\r\n").next().unwrap_or_default();
-    assert!(head.contains("Subject: [Lockgate] This is a test") && head.contains("Message-ID: <alt_"), "{head}");
+    assert!(
+        head.contains("Subject: [Lockgate] This is a test") && head.contains("Message-ID: <alt_"),
+        "{head}"
+    );
     assert!(!gateway.said().contains("pass-word"));
 }
 
@@ -264,7 +282,11 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     send: &mpsc::UnboundedSender<Mail>,
 ) -> std::io::Result<bool> {
     let mut line = String::new();
-    while { line.clear(); stream.read_line(&mut line).await? } > 0 {
+    while {
+        line.clear();
+        stream.read_line(&mut line).await?
+    } > 0
+    {
         let said = line.trim_end();
         let (word, rest) = said.split_once([' ', ':']).unwrap_or((said, ""));
         let answer = match word.to_ascii_uppercase().as_str() {
@@ -279,7 +301,14 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 "235 welcome\r\n"
             }
             "MAIL" => {
-                mail.from = said.split(':').nth(1).unwrap_or_default().split(' ').next().unwrap_or_default().to_owned();
+                mail.from = said
+                    .split(':')
+                    .nth(1)
+                    .unwrap_or_default()
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
                 "250 ok\r\n"
             }
             "RCPT" => {
@@ -313,19 +342,24 @@ async fn certificate(openssl: &Path, folder: &Path) {
     std::fs::write(folder.join("openssl.cnf"), settings).expect("a file");
     let args = "req -x509 -config openssl.cnf -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem \
         -out cert.pem";
-    let output = tokio::process::Command::new(openssl).args(args.split_whitespace()).current_dir(folder).output().await;
+    let output = tokio::process::Command::new(openssl)
+        .args(args.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .await;
     assert!(output.expect("openssl").status.success());
 }
 
 fn tls(folder: &Path) -> tokio_rustls::TlsAcceptor {
     let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("a key");
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("a certificate");
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a certificate");
     tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
@@ -339,8 +373,10 @@ fn sha256(message: &[u8]) -> [u8; 32] {
     padded.resize((message.len() + 9).next_multiple_of(64) - 8, 0);
     padded.extend((message.len() as u64 * 8).to_be_bytes());
     for block in padded.chunks_exact(64) {
-        let mut w: Vec<u32> =
-            block.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]])).collect();
+        let mut w: Vec<u32> = block
+            .chunks_exact(4)
+            .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
+            .collect();
         for t in 16..64 {
             let (a, b) = (w[t - 15], w[t - 2]);
             let s0 = a.rotate_right(7) ^ a.rotate_right(18) ^ (a >> 3);

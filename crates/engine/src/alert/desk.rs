@@ -138,12 +138,15 @@ impl Alerts {
     /// [`Kind::NotFound`] when there is no such channel; [`Kind::Unavailable`] when too many tests wait.
     pub async fn test(&self, channel: Option<&str>) -> Result<Vec<Tested>, Error> {
         let (answer, heard) = oneshot::channel();
-        let busy = || Error::gateway(Kind::Unavailable, "Alerts are being tested already. Try again in some seconds.");
+        let busy = || {
+            Error::gateway(Kind::Unavailable, "Alerts are being tested already. Try again in some seconds.")
+        };
         self.orders.try_send(Order::Test(channel.map(str::to_owned), answer)).map_err(|_| busy())?;
         let tested = heard.await.map_err(|_| busy())?;
         if tested.is_empty() {
             let named: String = channel.unwrap_or_default().chars().take(64).collect();
-            let message = format!("There is no alert channel \"{named}\". The config has them under alerts.channels.");
+            let message =
+                format!("There is no alert channel \"{named}\". The config has them under alerts.channels.");
             return Err(Error::client(Kind::NotFound, message));
         }
         Ok(tested)
@@ -226,8 +229,9 @@ impl Work {
             self.foreseen = now;
             let (ledger, wall_ms) = (Arc::clone(&self.plan.ledger), self.plan.clock.wall_ms());
             // A store that fails says so by events of its own.
-            self.beside
-                .spawn_blocking(move || Done::Foreseen(forecast::look(&*ledger, wall_ms).unwrap_or_default()));
+            self.beside.spawn_blocking(move || {
+                Done::Foreseen(forecast::look(&*ledger, wall_ms).unwrap_or_default())
+            });
         }
         self.gather(false);
         self.send();
@@ -237,7 +241,9 @@ impl Work {
     fn hear(&mut self) {
         let now_ms = self.plan.clock.wall_ms();
         for signal in self.plan.watch.take() {
-            let is_out = |provider: &str| is_out(&self.plan.registry, &self.plan.breakers, self.plan.clock.now(), provider);
+            let is_out = |provider: &str| {
+                is_out(&self.plan.registry, &self.plan.breakers, self.plan.clock.now(), provider)
+            };
             let alert = self.rules.judge(signal, now_ms, &is_out);
             self.take(alert);
         }
@@ -290,7 +296,8 @@ impl Work {
         let now = self.plan.clock.now();
         while self.under_way < MOST_UNDER_WAY {
             let Some((name, digest)) = self.outbox.next(now) else { return };
-            let Some(channel) = self.plan.channels.iter().find(|channel| channel.name() == &*name).map(Arc::clone)
+            let Some(channel) =
+                self.plan.channels.iter().find(|channel| channel.name() == &*name).map(Arc::clone)
             else {
                 return;
             };

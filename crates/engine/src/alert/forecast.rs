@@ -36,7 +36,9 @@ pub(super) fn look(store: &dyn LedgerStore, now_ms: u64) -> Result<Vec<Forecast>
     let all = store.budgets()?;
     for budget in &all.budgets {
         let span = budget.window.span(now_ms);
-        let (Ok(begins_ms), Some(resets_ms)) = (u64::try_from(span.start), span.resets_ms()) else { continue };
+        let (Ok(begins_ms), Some(resets_ms)) = (u64::try_from(span.start), span.resets_ms()) else {
+            continue;
+        };
         if now_ms.saturating_sub(begins_ms) < resets_ms.saturating_sub(begins_ms) / PART {
             continue;
         }

@@ -259,7 +259,11 @@ mod tests {
         let (_, first) = outbox.next(START).unwrap();
         outbox.done("hook", &first.id, tried(true), START);
         assert_eq!(outbox.put("hook", &digest(), START), None, "in the place of the one that is done");
-        assert_eq!(outbox.put("hook", &digest(), START).as_deref(), Some("hook"), "all wait: the oldest is lost");
+        assert_eq!(
+            outbox.put("hook", &digest(), START).as_deref(),
+            Some("hook"),
+            "all wait: the oldest is lost"
+        );
         assert_eq!(outbox.list().len(), MOST);
     }
 

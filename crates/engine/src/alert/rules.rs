@@ -95,8 +95,10 @@ impl Rules {
         for (part, failing) in &mut self.failing {
             if !failing.told && now_ms.saturating_sub(failing.since_ms) >= PATIENCE_MS {
                 failing.told = true;
-                let text = format!("{part} has failed for more than a minute; the log says why. {}", part.effect());
-                let facts = json!({ "part": part.word(), "state": "failing", "since": Moment(failing.since_ms) });
+                let text =
+                    format!("{part} has failed for more than a minute; the log says why. {}", part.effect());
+                let facts =
+                    json!({ "part": part.word(), "state": "failing", "since": Moment(failing.since_ms) });
                 alerts.push(alert(Topic::Sink, Gravity::Critical, part.word(), text, facts, now_ms));
             }
         }
@@ -149,7 +151,11 @@ impl Rules {
             if !self.out.insert(Arc::clone(provider)) {
                 return None;
             }
-            (Gravity::Critical, "out", format!("No endpoint of the provider {provider} is in rotation: all have failed."))
+            (
+                Gravity::Critical,
+                "out",
+                format!("No endpoint of the provider {provider} is in rotation: all have failed."),
+            )
         } else {
             if !self.out.remove(provider) {
                 return None;
@@ -242,8 +248,10 @@ fn crossed(budget: &str, value: &str, percent: u16, (spent, limit): (Money, Mone
         100.. => (format!("{percent} % of its limit"), Gravity::Critical),
         _ => (format!("{percent} % of its limit"), Gravity::Warning),
     };
-    let text =
-        format!("The budget {} has reached {what}: {spent} of {limit} dollars are spent.", named(budget, value));
+    let text = format!(
+        "The budget {} has reached {what}: {spent} of {limit} dollars are spent.",
+        named(budget, value)
+    );
     let facts = json!({
         "budget": budget, "value": value, "percent": percent, "spent": spent.to_string(), "limit": limit.to_string(),
     });

@@ -79,12 +79,23 @@ fn list(context: &Context, settings: &Settings, args: &List) -> Outcome {
     }
     for delivery in deliveries {
         let word = |value: &Value| printable(value.as_str().unwrap_or_default());
-        say(&format!("{}  {}  {}  {}", word(&delivery["at"]), word(&delivery["state"]), word(&delivery["channel"]), word(&delivery["id"])));
+        say(&format!(
+            "{}  {}  {}  {}",
+            word(&delivery["at"]),
+            word(&delivery["state"]),
+            word(&delivery["channel"]),
+            word(&delivery["id"])
+        ));
         for alert in delivery["alerts"].as_array().into_iter().flatten() {
             say(&format!("  {}: {}", word(&alert["gravity"]), word(&alert["text"])));
         }
         for tried in delivery["tries"].as_array().into_iter().flatten() {
-            say(&format!("  tried {}, {} ms: {}", word(&tried["at"]), tried["took_ms"], word(&tried["said"])));
+            say(&format!(
+                "  tried {}, {} ms: {}",
+                word(&tried["at"]),
+                tried["took_ms"],
+                word(&tried["said"])
+            ));
         }
     }
     Ok(())
@@ -92,12 +103,17 @@ fn list(context: &Context, settings: &Settings, args: &List) -> Outcome {
 
 fn test(context: &Context, settings: &Settings, args: &Test) -> Outcome {
     let clock: Arc<dyn Clock> = SystemClock::start();
-    let channels = notices::channels(&settings.config, &clock).map_err(|error| Failure::config(error.public()))?;
-    let wanted: Vec<_> =
-        channels.iter().filter(|channel| args.channel.as_deref().is_none_or(|name| name == channel.name())).collect();
+    let channels =
+        notices::channels(&settings.config, &clock).map_err(|error| Failure::config(error.public()))?;
+    let wanted: Vec<_> = channels
+        .iter()
+        .filter(|channel| args.channel.as_deref().is_none_or(|name| name == channel.name()))
+        .collect();
     if wanted.is_empty() {
         return Err(Failure::not_found(match &args.channel {
-            Some(name) => format!("there is no channel \"{}\" under alerts.channels in the config", printable(name)),
+            Some(name) => {
+                format!("there is no channel \"{}\" under alerts.channels in the config", printable(name))
+            }
             None => "there are no channels: add one under alerts.channels in the config".to_owned(),
         }));
     }

@@ -81,7 +81,8 @@ impl Running {
         let clock: Arc<dyn Clock> = SystemClock::start();
         let telemetry = Arc::new(telemetry(config, &clock));
         // Where nobody is to be told, nothing stands before telemetry.
-        let watch = (!config.alerts.channels.is_empty()).then(|| Watch::new(telemetry.clone(), Arc::clone(&clock)));
+        let watch =
+            (!config.alerts.channels.is_empty()).then(|| Watch::new(telemetry.clone(), Arc::clone(&clock)));
         let events: Arc<dyn EventSink> = match &watch {
             Some(watch) => watch.clone(),
             None => telemetry.clone(),

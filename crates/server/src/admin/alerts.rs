@@ -22,7 +22,8 @@ struct Which {
 
 pub(super) async fn list(State(house): State<Arc<House>>) -> Response {
     let deliveries = house.alerts.as_ref().map(|alerts| alerts.list()).unwrap_or_default();
-    Json(serde_json::json!({ "configured": house.alerts.is_some(), "deliveries": deliveries })).into_response()
+    Json(serde_json::json!({ "configured": house.alerts.is_some(), "deliveries": deliveries }))
+        .into_response()
 }
 
 pub(super) async fn test(State(house): State<Arc<House>>, body: Bytes) -> Response {
@@ -31,7 +32,8 @@ pub(super) async fn test(State(house): State<Arc<House>>, body: Bytes) -> Respon
         Err(refused) => return refused,
     };
     let Some(alerts) = house.alerts.as_deref() else {
-        let message = "There are no alert channels. Add one under alerts.channels in the config and start anew.";
+        let message =
+            "There are no alert channels. Add one under alerts.channels in the config and start anew.";
         return problem(StatusCode::NOT_FOUND, "not_found", message);
     };
     match alerts.test(which.channel.as_deref()).await {

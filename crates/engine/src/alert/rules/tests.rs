@@ -113,7 +113,11 @@ fn a_forecast_is_told_once_a_window_for_each_account() {
     };
     let told = rules.foresee(vec![forecast("a", 0), forecast("b", 0)], SECOND);
     assert_eq!(told.len(), 2);
-    assert!(told[0].text.contains("at 1970-01-01T01:00:00Z, before its window ends at 1970-01-02"), "{}", told[0].text);
+    assert!(
+        told[0].text.contains("at 1970-01-01T01:00:00Z, before its window ends at 1970-01-02"),
+        "{}",
+        told[0].text
+    );
     assert_eq!(rules.foresee(vec![forecast("a", 0)], HOUR_MS), []);
     assert_eq!(rules.foresee(vec![forecast("a", DAY_MS)], DAY_MS + SECOND).len(), 1);
 }
@@ -133,7 +137,11 @@ fn unusual_spending_is_told_once_an_hour_for_each_budget_and_for_all() {
     let told = look(&mut rules, 30 * 60 + 10, 40);
     let subjects: Vec<&str> = told.iter().map(|alert| &*alert.subject).collect();
     assert_eq!(subjects, ["all requests", "team"]);
-    assert!(told[0].text.contains("have cost 40.00 dollars in this hour; usual are 1.00"), "{}", told[0].text);
+    assert!(
+        told[0].text.contains("have cost 40.00 dollars in this hour; usual are 1.00"),
+        "{}",
+        told[0].text
+    );
     assert_eq!(look(&mut rules, 30 * 60 + 20, 40), [], "once an hour");
     assert_eq!(look(&mut rules, 31 * 60 + 20, 40).len(), 2);
 }

@@ -43,7 +43,8 @@ pub(super) fn get(settings: &Settings, url: Option<&str>, path: &'static str) ->
     shown.set_sensitive(true);
     let prefix = uri.path().trim_end_matches('/').to_owned();
     let address = Address { scheme, authority, prefix, http2: Http2::Never, ca: None, insecure: false };
-    let timeouts = Timeouts { connect: PATIENCE, first_byte: PATIENCE, between_bytes: PATIENCE, total: PATIENCE };
+    let timeouts =
+        Timeouts { connect: PATIENCE, first_byte: PATIENCE, between_bytes: PATIENCE, total: PATIENCE };
     let upstream = Upstream {
         name: "gateway".into(),
         catalog: "".into(),
@@ -72,8 +73,10 @@ pub(super) fn get(settings: &Settings, url: Option<&str>, path: &'static str) ->
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let none = |why: &str| Failure::new(format!("the gateway at {url} does not answer: {why}"));
     runtime.block_on(async {
-        let mut answer =
-            transport.call(call).await.map_err(|error| none(error.private().unwrap_or_else(|| error.public())))?;
+        let mut answer = transport
+            .call(call)
+            .await
+            .map_err(|error| none(error.private().unwrap_or_else(|| error.public())))?;
         let mut body = Vec::new();
         while let Some(frame) = answer.body.frame().await {
             let frame = frame.map_err(|error| none(error.public()))?;
