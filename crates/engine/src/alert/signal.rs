@@ -161,11 +161,9 @@ impl EventSink for Watch {
                 self.records_failing.store(false, Ordering::Relaxed);
                 self.keep(Signal::Working(Part::Records));
             }
-            Event::StoreFailed { .. } => {
-                // Failures come with every try; one is enough until it works again.
-                if !self.records_failing.swap(true, Ordering::Relaxed) {
-                    self.keep(Signal::Failing(Part::Records));
-                }
+            // Failures come with every try; one is enough until it works again.
+            Event::StoreFailed { .. } if !self.records_failing.swap(true, Ordering::Relaxed) => {
+                self.keep(Signal::Failing(Part::Records));
             }
             Event::RecordsDropped(count) => self.keep(Signal::Dropped(count)),
             Event::LedgerFailed { .. } => self.keep(Signal::Failing(Part::Ledger)),
