@@ -52,6 +52,11 @@ const HOUSE: &[Room] = &[
         "it knows rows; what a row of money becomes, the ledger says",
     ),
     room(
+        "lockgate-notify",
+        &["lockgate-core", "lockgate-config"],
+        "it carries what it is handed, and decides nothing about when",
+    ),
+    room(
         "lockgate-telemetry",
         &["lockgate-core", "lockgate-config"],
         "it translates events and decides nothing",
@@ -97,6 +102,7 @@ const SHIPPED: &[&str] = &[
     "lockgate-api",
     "lockgate-ledger",
     "lockgate-engine",
+    "lockgate-notify",
     "lockgate-provider",
     "lockgate-store",
     "lockgate-telemetry",

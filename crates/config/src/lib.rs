@@ -5,6 +5,7 @@
 //! can only be judged of the whole is judged last. The same declarations make [`schema()`] and [`reference()`]. Nothing here
 //! reads files, the environment or the clock.
 
+mod alert;
 mod attribution;
 mod case;
 mod context;
@@ -39,6 +40,9 @@ use crate::diagnostic::{Complaint, Findings, Position};
 use crate::document::{Node, Value};
 use crate::setting::{Fields, Place, Section, Setting};
 
+pub use crate::alert::{
+    AlertChannel, AlertSeverity, AlertTopic, Alerts, ChannelKind, MailEncryption, SecretUrl,
+};
 pub use crate::attribution::{Aspect, Attribution};
 pub use crate::case::{Body, Case, CaseBreaker, CaseState, Exclusions, Expect, KindName, Pairs, States};
 pub use crate::credentials::{Credentials, Document, Keys};
@@ -86,6 +90,8 @@ settings! {
         policies: Vec<Policy>;
         /// What may pass in a time and at once, each limit under a name of yours.
         limits: Vec<RateLimit>;
+        /// Who is told what goes wrong or gets dear.
+        alerts: Alerts;
         /// Requests and what is to become of them, each under a name of yours. `lockgate check` runs them.
         tests: Vec<Case>;
         /// Where the facts and list prices of models come from.
@@ -257,7 +263,7 @@ macro_rules! with_defaults {
     )+ };
 }
 
-with_defaults!(Config Attribution Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
+with_defaults!(Config Alerts Attribution Server Limits Records Log Timeouts UpstreamTls ModelCatalog ModelLimits);
 with_defaults!(Fallback RouteTimeouts StreamRules Require MaxPrice Audience Selection Expect CaseState);
 with_defaults!(LimitAudience);
 with_defaults!(Weigh Stickiness Exploration);

@@ -220,7 +220,7 @@ routes:
 server: !!str { listen: ! x }
 ",
         r#"1:1: error: unknown field "a"
-  hint: the fields here are server, store, records, log, discover, providers, routes, attribution, policies, limits, tests, catalog, models
+  hint: the fields here are server, store, records, log, discover, providers, routes, attribution, policies, limits, alerts, tests, catalog, models
 2:9: error: YAML tags ("!...") have no meaning here
 2:25: error: YAML tags ("!...") have no meaning here
 2:25: error: server.listen: "x" is not an IP address and a port

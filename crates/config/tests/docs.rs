@@ -47,9 +47,12 @@ fn built_in() -> Vec<String> {
     names.filter(|name| *name != "mod").chain(["demo"]).map(str::to_owned).collect()
 }
 
-/// Keys and tokens are set, nothing else is.
+/// Keys, tokens, secrets and addresses are set, nothing else is.
 fn env(name: &str) -> Option<String> {
-    (name.ends_with("_KEY") || name.ends_with("_TOKEN")).then(|| format!("value-of-{name}"))
+    if name.ends_with("_URL") {
+        return Some(format!("https://example.com/{name}"));
+    }
+    ["_KEY", "_TOKEN", "_SECRET"].iter().any(|end| name.ends_with(end)).then(|| format!("value-of-{name}"))
 }
 
 /// The `yaml` blocks of a document that begin with the mark.

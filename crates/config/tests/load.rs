@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lockgate_config::{
-    Ability, Config, Counted, Diagnostic, Fallback, Http2, Known, Limits, LogFormat, LogLevel, Metrics,
-    ModelLimits, ModelMode, Percent, PriceTier, ProviderType, Retention, RouteTimeouts, Severity, Size,
-    Store, StreamUsage, Target, Timeouts, Use, load, locate, path_of,
+    Ability, AlertTopic, Config, Counted, Diagnostic, Fallback, Http2, Known, Limits, LogFormat, LogLevel,
+    MailEncryption, Metrics, ModelLimits, ModelMode, Percent, PriceTier, ProviderType, Retention,
+    RouteTimeouts, Severity, Size, Store, StreamUsage, Target, Timeouts, Use, load, locate, path_of,
 };
 use lockgate_core::Secret;
 
@@ -13,6 +13,7 @@ const KNOWN: Known<'_> = Known::providers(&["openai", "anthropic", "gemini", "de
 
 fn env(name: &str) -> Option<String> {
     match name {
+        "HOOK" => Some("https://hooks.example.com/hidden?team=ops".to_owned()),
         "ADMIN" => Some("let-me-in".to_owned()),
         "OPENAI_API_KEY" => Some("sk-hidden".to_owned()),
         "EMPTY" => Some(String::new()),
@@ -270,7 +271,7 @@ fn there_are_not_too_many_models() {
 fn secrets_are_never_shown() {
     let (config, _) = load(include_str!("full.yaml"), &env, &KNOWN);
     let shown = format!("{config:?}");
-    assert!(!shown.contains("sk-hidden") && !shown.contains("let-me-in"), "{shown}");
+    assert!(!shown.contains("hidden") && !shown.contains("let-me-in"), "{shown}");
 
     // A key in a wrong place, by a variable or written, must not travel on in a diagnostic.
     for field in ["listen", "workers", "drain", "metrics", "tls", "limits", "admin_token", "no_such"] {
@@ -314,4 +315,31 @@ fn credentials_are_those_of_one_cloud() {
     assert!(of("access_key_id: A").contains("needs both access_key_id and secret_access_key"));
     let written = of("json: '{\"type\":\"hidden\"}'");
     assert!(written.contains("a secret is written in the file") && !written.contains("hidden"), "{written}");
+}
+
+#[test]
+fn channels_for_alerts_are_read_and_judged_by_their_type() {
+    let config = good(include_str!("full.yaml"));
+    let names: Vec<&str> = config.alerts.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(names, ["on-call", "chat", "mail"]);
+    let [hook, chat, mail] = config.alerts.channels.as_slice() else { panic!("three") };
+    assert_eq!(hook.topics, [AlertTopic::Budget, AlertTopic::Outage]);
+    assert_eq!(chat.topics.len(), 7, "all of them");
+    assert_eq!((mail.port, mail.encryption, mail.to.len()), (2525, MailEncryption::Tls, 2));
+
+    let shown = said(
+        "alerts:\n  channels:\n    a b: { type: webhook, url: \"${NO:-ftp://x}\", host: h }\n    m: { type: email, host: h, user: u, from: nobody, to: [] }\n",
+    );
+    for part in [
+        "is not a name for a channel",
+        "not an absolute http or https URL",
+        "host: is not a setting of a channel of type webhook",
+        "\"password\" is missing",
+        "is not an address such as ops@example.com",
+        "needs at least one address",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let unsigned = said("alerts: { channels: { a: { type: webhook, url: \"${NO:-http://x}\" } } }");
+    assert!(unsigned.contains("anybody can forge them"), "{unsigned}");
 }

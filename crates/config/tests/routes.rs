@@ -24,6 +24,7 @@ const KNOWN: Known<'_> = Known {
 
 fn env(name: &str) -> Option<String> {
     match name {
+        "HOOK" => Some("https://hooks.example.com/hidden?team=ops".to_owned()),
         "ADMIN" => Some("let-me-in".to_owned()),
         "OPENAI_API_KEY" => Some("sk-hidden".to_owned()),
         "RULE" => Some("wrong".to_owned()),

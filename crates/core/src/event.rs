@@ -108,6 +108,20 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
+    /// A channel took a message with alerts.
+    AlertSent {
+        /// The channel's name.
+        channel: &'a str,
+    },
+    /// A channel did not take a message with alerts.
+    AlertFailed {
+        /// The channel's name.
+        channel: &'a str,
+        /// What went wrong.
+        detail: &'a str,
+        /// Whether it is not tried again.
+        lost: bool,
+    },
     /// A new config is in force.
     ConfigReloaded {
         /// The version of the snapshot.

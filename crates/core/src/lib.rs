@@ -2,6 +2,7 @@
 //!
 //! Invariant: imports nothing of ours; every other crate may import it.
 
+pub mod alert;
 pub mod attribution;
 pub mod clock;
 mod codes;
@@ -20,6 +21,7 @@ pub mod segments;
 pub mod upstream;
 pub mod usage;
 
+pub use alert::{Alert, Digest, Gravity, Topic};
 pub use attribution::{Aspect, Attribution};
 pub use clock::{Clock, Tick};
 pub use decision::{Candidate, Decision, Exclusion, Matched, Standing};

@@ -4,6 +4,7 @@
 //! scripted transport and a clock wound by hand.
 
 pub mod admit;
+pub mod alert;
 mod chat;
 mod dispatch;
 mod engine;

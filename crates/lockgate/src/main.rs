@@ -10,6 +10,7 @@ mod installation;
 mod kept;
 mod moment;
 mod nearest;
+mod notices;
 mod paint;
 mod reload;
 mod settings;
@@ -46,6 +47,7 @@ enum Command {
     Keys(command::keys::Args),
     Budgets(command::budgets::Args),
     Limits(command::limits::Args),
+    Alerts(command::alerts::Args),
     Logs(command::logs::Args),
     Explain(command::explain::Args),
     Doctor(command::doctor::Args),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Keys(args) => command::keys::run(&context, &args),
         Command::Budgets(args) => command::budgets::run(&context, &args),
         Command::Limits(args) => command::limits::run(&context, &args),
+        Command::Alerts(args) => command::alerts::run(&context, &args),
         Command::Logs(args) => command::logs::run(&context, &args),
         Command::Explain(args) => command::explain::run(&context, &args),
         Command::Doctor(args) => command::doctor::run(&context, &args),

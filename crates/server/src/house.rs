@@ -6,6 +6,7 @@ use std::time::Duration;
 use lockgate_core::port::{DocumentStore, KeyStore, RecordStore};
 use lockgate_core::{Error, KeyId, Secret};
 use lockgate_engine::State;
+use lockgate_engine::alert::Alerts;
 use lockgate_ledger::LedgerStore;
 use lockgate_ledger::rate::Limit;
 
@@ -31,6 +32,8 @@ pub struct House {
     pub file_limits: Arc<RwLock<Vec<Limit>>>,
     /// Records, for the admin endpoints and the start page.
     pub records: Arc<dyn RecordStore>,
+    /// What was told to people; `None` when nobody is told anything.
+    pub alerts: Option<Arc<Alerts>>,
     /// Opens the admin endpoints.
     pub admin_token: Secret,
     /// Who may read the metrics.

@@ -89,6 +89,14 @@ impl Log {
             Event::RoutingIncident { at, why } => {
                 self.say(Level::Warn, "routing_incident", |line| line.text("at", at).text("why", why));
             }
+            Event::AlertSent { channel } => {
+                self.say(Level::Info, "alert_sent", |line| line.text("channel", channel));
+            }
+            Event::AlertFailed { channel, detail, lost } => {
+                let (level, event) =
+                    if lost { (Level::Error, "alert_lost") } else { (Level::Warn, "alert_failed") };
+                self.say(level, event, |line| line.text("channel", channel).text("detail", detail));
+            }
             Event::ConfigReloaded { version } => {
                 self.say(Level::Info, "config_reloaded", |line| line.number("version", version));
             }

@@ -39,6 +39,8 @@ pub(crate) struct Metrics {
     holds_exceeded: Family<[(&'static str, String); 2], Counter>,
     nodes_given_up: Counter,
     routing_incidents: Counter,
+    alerts_sent: Family<[(&'static str, String); 1], Counter>,
+    alerts_failed: Family<[(&'static str, String); 2], Counter>,
     config_reloads: Labelled<Counter>,
     config_version: Gauge,
     certificate_reloads: Labelled<Counter>,
@@ -141,6 +143,14 @@ impl Metrics {
             }
             Event::RoutingIncident { .. } => {
                 self.routing_incidents.inc();
+            }
+            Event::AlertSent { channel } => {
+                self.alerts_sent.get_or_create(&[("channel", (*channel).to_owned())]).inc();
+            }
+            Event::AlertFailed { channel, lost, .. } => {
+                let result = if *lost { "lost" } else { "again" };
+                let labels = [("channel", (*channel).to_owned()), ("result", result.to_owned())];
+                self.alerts_failed.get_or_create(&labels).inc();
             }
             Event::ConfigReloaded { version } => {
                 self.config_reloads.get_or_create(&ACCEPTED).inc();
@@ -292,6 +302,18 @@ fn register(book: &mut Book, started_ms: u64) -> Metrics {
             &[],
             "Conditions of rules and policies that could not be evaluated for a request; the log says which",
             Counter::default(),
+        ),
+        alerts_sent: book.enter(
+            "lockgate_alerts_sent",
+            &["channel"],
+            "Messages with alerts that a channel took",
+            Family::default(),
+        ),
+        alerts_failed: book.enter(
+            "lockgate_alerts_failed",
+            &["channel", "result"],
+            "Tries to deliver a message with alerts that failed, by whether it is tried again (`again`) or not (`lost`)",
+            Family::default(),
         ),
         config_reloads: book.enter(
             "lockgate_config_reloads",

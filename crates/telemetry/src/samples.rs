@@ -64,6 +64,8 @@ pub(crate) fn every_event() -> Vec<(&'static str, Event<'static>)> {
         HoldExceeded Event::HoldExceeded { provider: "openai", model: "gpt-5", held: Money::from_nanos(1_000_000), charged: Money::from_nanos(1_200_000) },
         NodeGivenUp Event::NodeGivenUp { epoch: 4 },
         RoutingIncident Event::RoutingIncident { at: "rule 1", why: "no such key" },
+        AlertSent Event::AlertSent { channel: "on-call" },
+        AlertFailed Event::AlertFailed { channel: "on-call", detail: "503 Service Unavailable", lost: false },
         ConfigReloaded Event::ConfigReloaded { version: 3 },
         ConfigRejected Event::ConfigRejected { detail: "lockgate.yaml:3:5: unknown" },
         CertificateReloaded Event::CertificateReloaded,

@@ -1,5 +1,6 @@
 //! One file a command: its arguments, its help, what it does.
 
+pub(crate) mod alerts;
 pub(crate) mod budgets;
 pub(crate) mod catalog;
 pub(crate) mod check;

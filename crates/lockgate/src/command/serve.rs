@@ -9,6 +9,7 @@ use lockgate_core::port::{DocumentStore, EventSink, KeyStore, RecordSink, Record
 use lockgate_core::{Clock, Error, Event, Key, Kind, Secret};
 use lockgate_demo::Demo;
 use lockgate_engine::State;
+use lockgate_engine::alert::{Desk, Plan, Watch};
 use lockgate_engine::ledger::{Clerk, Keeper, Pace, Purse};
 use lockgate_engine::record::{Queue, Writer};
 use lockgate_ledger::{LedgerStore, Limiter};
@@ -27,6 +28,7 @@ use crate::cabinet::Drawers;
 use crate::exit::{Failure, Outcome};
 use crate::installation::Installation;
 use crate::kept::Kept;
+use crate::notices;
 use crate::reload::{EVERY, Reloader};
 use crate::settings::Settings;
 use crate::terminal::{say, say_json};
@@ -63,6 +65,8 @@ struct Running {
     doors: Doors,
     writer: Writer,
     keeper: Keeper,
+    /// Only where somebody is to be told.
+    desk: Option<Desk>,
     reloader: Reloader,
     url: String,
     admin_token: Secret,
@@ -79,7 +83,14 @@ impl Running {
         raise_file_limit();
         let clock: Arc<dyn Clock> = SystemClock::start();
         let telemetry = Arc::new(telemetry(config, &clock));
-        let events: Arc<dyn EventSink> = telemetry.clone();
+        // Where nobody is to be told, nothing stands before telemetry.
+        let watch =
+            (!config.alerts.channels.is_empty()).then(|| Watch::new(telemetry.clone(), Arc::clone(&clock)));
+        let events: Arc<dyn EventSink> = match &watch {
+            Some(watch) => watch.clone(),
+            None => telemetry.clone(),
+        };
+        let channels = notices::channels(config, &clock).map_err(|error| Failure::config(error.public()))?;
 
         // What can be wrong with the config comes before anything is made on disk.
         let upstreams = assemble::upstreams(config, zero_config).map_err(Failure::config)?;
@@ -149,6 +160,24 @@ impl Running {
         };
         let limiter = Arc::new(Limiter::default());
         rates.put_into(&limiter, clock.wall_ms(), clock.now())?;
+        let (desk, alerts) = match watch {
+            Some(watch) => {
+                let plan = Plan {
+                    watch,
+                    channels,
+                    digest: config.alerts.digest,
+                    anomaly_floor: notices::floor(config),
+                    registry: Arc::clone(&registry),
+                    breakers: Breakers::default(),
+                    ledger: Arc::clone(&ledger),
+                    clock: Arc::clone(&clock),
+                    node: node_name().into(),
+                };
+                let (desk, alerts) = Desk::spawn(plan)?;
+                (Some(desk), Some(alerts))
+            }
+            None => (None, None),
+        };
 
         let sink: Arc<dyn RecordSink> = queue;
         let state = Arc::new(State {
@@ -186,6 +215,7 @@ impl Running {
                 documents: Arc::clone(&documents),
                 file_limits: Arc::clone(&rates.file),
                 records: Arc::clone(&records),
+                alerts: alerts.clone(),
                 admin_token: admin_token.clone(),
                 metrics: match config.server.metrics {
                     Metrics::Admin => MetricsAccess::Admin,
@@ -237,6 +267,7 @@ impl Running {
             doors,
             writer,
             keeper,
+            desk,
             reloader,
             url,
             admin_token,
@@ -333,6 +364,10 @@ impl Running {
         self.doors.join();
         self.keeper.close();
         self.writer.close();
+        // Last: what the others had to say at their end is told as well.
+        if let Some(desk) = self.desk.take() {
+            desk.close();
+        }
         self.state.events.emit(&Event::Stopped { cut_off });
         Ok(())
     }

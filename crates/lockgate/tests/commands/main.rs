@@ -2,6 +2,7 @@
 //! sets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alerts;
 mod budgets;
 mod catalog;
 mod check;
@@ -151,7 +152,10 @@ struct Served {
 
 impl Served {
     fn start(place: &Place, env: &[(&str, &str)]) -> Self {
-        let key = place.json(&["keys", "create", "--name", "pages"])["key"].as_str().unwrap().to_owned();
+        let mut making = place.command(&["keys", "create", "--name", "pages", "--json"]);
+        let made = finish(making.envs(env.iter().copied()));
+        let made: Value = serde_json::from_str(&made.out).unwrap_or_else(|e| panic!("{e}: {}", made.err));
+        let key = made["key"].as_str().unwrap().to_owned();
         let mut command = place.command(&["serve", "--json"]);
         command.envs(env.iter().copied()).env("LOCKGATE_ADMIN_TOKEN", TOKEN);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -203,6 +207,9 @@ fn every_command_has_help_with_an_example_and_takes_json() {
         &["budgets", "lower"],
         &["budgets", "reconcile"],
         &["budgets", "journal"],
+        &["alerts"],
+        &["alerts", "list"],
+        &["alerts", "test"],
         &["logs"],
         &["explain"],
         &["doctor"],

@@ -1,5 +1,6 @@
 //! The admin endpoints: closed unless authenticated.
 
+mod alerts;
 mod auth;
 mod budgets;
 mod documents;
@@ -42,6 +43,8 @@ pub(crate) fn router(house: &Arc<House>) -> Router {
         .route("/api/v1/budgets/{budget}/reconcile", post(budgets::reconcile))
         .route("/api/v1/limits", get(limits::list).post(limits::create))
         .route("/api/v1/limits/{limit}", get(limits::one).put(limits::replace).delete(limits::remove))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/test", post(alerts::test))
         .route("/api/v1/journal/{request}", get(journal::of_request))
         .route("/api/v1/records", get(records::find))
         .route("/api/v1/records/{id}", get(records::one))
