@@ -128,7 +128,7 @@ impl RateLimit {
         let under_way = self.count == LimitCount::Concurrent;
         match (under_way, self.every) {
             (true, Some(_)) => {
-                wrong("every", "has no meaning for requests that are under way", "leave it out")
+                wrong("every", "has no meaning for requests that are under way", "leave it out");
             }
             (false, None) if from.has("count") => {
                 wrong("every", "is missing", "write second, minute, hour or day");

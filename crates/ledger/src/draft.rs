@@ -78,7 +78,7 @@ impl Draft {
     /// A budget in words.
     pub fn of(budget: &Budget) -> Self {
         let window = &budget.window;
-        let texts = |patterns: &[Arc<str>]| patterns.iter().map(|pattern| pattern.to_string()).collect();
+        let texts = |patterns: &[Arc<str>]| patterns.iter().map(ToString::to_string).collect();
         Self {
             name: Some(budget.name.to_string()),
             limit: Some(budget.limit.to_string()),

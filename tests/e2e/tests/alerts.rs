@@ -56,6 +56,7 @@ fn must_be_signed(heard: &Heard) {
     let header = heard.header("x-lockgate-signature");
     let (time, signature) = header.split_once(",v1=").expect("a time and a signature");
     let time = time.strip_prefix("t=").expect("a time");
+    #[expect(clippy::disallowed_methods, reason = "the signature has the time of day")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
     assert!(now.abs_diff(time.parse().expect("seconds")) < 120, "{header}");
     let mut key = [0; 64];
@@ -244,10 +245,10 @@ struct Mail {
 }
 
 /// A mail server at a port of its own; with a certificate it can STARTTLS.
-async fn mail_server(tls: Option<tokio_rustls::TlsAcceptor>) -> (u16, mpsc::UnboundedReceiver<Mail>) {
+async fn mail_server(tls: Option<tokio_rustls::TlsAcceptor>) -> (u16, mpsc::Receiver<Mail>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let (send, receive) = mpsc::unbounded_channel();
+    let (send, receive) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (tls, send) = (tls.clone(), send.clone());
@@ -261,7 +262,7 @@ async fn mail_server(tls: Option<tokio_rustls::TlsAcceptor>) -> (u16, mpsc::Unbo
 async fn serve(
     stream: TcpStream,
     tls: Option<tokio_rustls::TlsAcceptor>,
-    send: &mpsc::UnboundedSender<Mail>,
+    send: &mpsc::Sender<Mail>,
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 mail.example.com ESMTP\r\n").await?;
@@ -279,7 +280,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut BufReader<S>,
     can_encrypt: bool,
     mut mail: Mail,
-    send: &mpsc::UnboundedSender<Mail>,
+    send: &mpsc::Sender<Mail>,
 ) -> std::io::Result<bool> {
     let mut line = String::new();
     while {
@@ -322,7 +323,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                         return Ok(false);
                     }
                 }
-                let _ = send.send(std::mem::take(&mut mail));
+                let _ = send.send(std::mem::take(&mut mail)).await;
                 "250 queued as 7\r\n"
             }
             "QUIT" => {
@@ -403,7 +404,7 @@ fn sha256(message: &[u8]) -> [u8; 32] {
 
 /// The first 32 bits behind the point of the square or cube roots of the first primes.
 fn fractions(count: usize, root: u32) -> Vec<u32> {
-    let is_prime = |n: &u128| (2..*n).all(|d| n % d != 0);
+    let is_prime = |n: &u128| (2..*n).all(|d| !n.is_multiple_of(d));
     let primes = (2_u128..).filter(is_prime).take(count);
     primes
         .map(|prime| {

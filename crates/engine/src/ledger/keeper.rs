@@ -131,6 +131,10 @@ impl Clerk {
                 return false;
             }
             if !answered {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "it is the ledger's own thread, and nobody waits for it but the end"
+                )]
                 std::thread::sleep(RETRY);
             }
         }
@@ -277,7 +281,7 @@ impl Call {
     /// Waits for the pause to be over, or for a ring where one is `heeded`. Whether the end has come.
     fn wait(&self, pause: Duration, heeded: bool) -> bool {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = |rung: &mut Rung| !rung.closed && !(heeded && rung.wanted);
+        let quiet = |rung: &mut Rung| !(rung.closed || heeded && rung.wanted);
         let waited = self.bell.wait_timeout_while(rung, pause, quiet);
         let (mut rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
         rung.wanted = false;

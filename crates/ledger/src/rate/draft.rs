@@ -40,7 +40,7 @@ pub struct LimitDraft {
 impl LimitDraft {
     /// A limit in words.
     pub fn of(limit: &Limit) -> Self {
-        let texts = |patterns: &[Arc<str>]| patterns.iter().map(|pattern| pattern.to_string()).collect();
+        let texts = |patterns: &[Arc<str>]| patterns.iter().map(ToString::to_string).collect();
         Self {
             name: Some(limit.name.to_string()),
             count: Some(limit.count.word().to_owned()),

@@ -100,8 +100,10 @@ impl Seat<'_> {
             now_ms,
             limit: 0,
         })?;
-        let spent =
-            rows.iter().find(|row| row.key.start == span.start).map_or(Money::ZERO, |row| row.spent());
+        let spent = rows
+            .iter()
+            .find(|row| row.key.start == span.start)
+            .map_or(Money::ZERO, crate::rows::AccountRow::spent);
         Ok(self.report(spent, self.budget.limit_at(&budgets.increases, now_ms), now_ms))
     }
 

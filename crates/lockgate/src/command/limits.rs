@@ -184,10 +184,11 @@ fn remove(context: &Context, args: &Remove) -> Outcome {
     Ok(())
 }
 
-/// The store of an installation that exists, its keys, and the limits of its config file.
-fn looked_at(
-    context: &Context,
-) -> Result<(std::sync::Arc<dyn lockgate_store::Backend>, Vec<Key>, Vec<Limit>), Failure> {
+/// A store, its keys, and the limits of the config file.
+type Found = (std::sync::Arc<dyn lockgate_store::Backend>, Vec<Key>, Vec<Limit>);
+
+/// What there is of an installation that exists.
+fn looked_at(context: &Context) -> Result<Found, Failure> {
     let settings = Settings::read(context.config.as_deref())?;
     let store = existing::store(context)?;
     let keys = store.keys()?;

@@ -109,6 +109,7 @@ fn mistaken(mistakes: impl IntoIterator<Item = (&'static str, String)>) -> Respo
 }
 
 /// Reads the JSON that somebody sent.
+#[expect(clippy::result_large_err, reason = "as everywhere here, what is wrong is answered at once")]
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
     serde_json::from_slice(body).map_err(|wrong| {
         problem(StatusCode::BAD_REQUEST, "invalid_request", &format!("The body cannot be taken: {wrong}."))

@@ -87,7 +87,11 @@ async fn answer(
     bill: Arc<Bill>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let mut incoming = request.into_body();
+    let mut body = Vec::new();
+    while let Some(Ok(frame)) = incoming.frame().await {
+        body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    }
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let prompt = asked["messages"][0]["content"].as_str().unwrap_or_default();
     let number = |name: &str| asked[name].as_u64();

@@ -3,7 +3,6 @@
 //! `LOCKGATE_CHAOS=SEED[,SEED...]` runs the long version for each seed: four gateways, 2,000 clients, the database away for 20 s.
 
 #![cfg(test)]
-#![expect(clippy::print_stdout, reason = "the figures of a run are what it is for")]
 
 mod bill;
 mod nodes;
