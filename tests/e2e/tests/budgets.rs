@@ -45,7 +45,7 @@ async fn a_budget_is_made_changed_raised_and_removed() {
     assert_eq!(call("GET", "/customers", Value::Null).await, (200, made.clone()));
     assert_eq!(call("GET", &format!("/{id}"), Value::Null).await, (200, made.clone()));
     assert_eq!(
-        gateway.run_json(&["budgets", "list", "--json"]).await,
+        gateway.run_json(&["budgets", "list"]).await,
         [json!({ "budgets": [made] })],
         "the same shape"
     );

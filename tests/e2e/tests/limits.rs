@@ -86,7 +86,7 @@ async fn a_limit_is_made_changed_and_removed_and_the_files_stay_as_they_are() {
     let (_, list) = call("GET", "", Value::Null).await;
     assert_eq!(list["limits"][0]["name"], "all");
     assert_eq!(list["limits"][1], made);
-    assert_eq!(gateway.run_json(&["limits", "list", "--json"]).await, [list], "the same shape");
+    assert_eq!(gateway.run_json(&["limits", "list"]).await, [list], "the same shape");
     assert_eq!(call("POST", "", draft).await.0, 400, "its name is taken");
     assert_eq!(call("DELETE", "/all", Value::Null).await.0, 400, "it is the file's");
     let (status, wrong) = call("POST", "", json!({ "name": "all", "count": "calls", "per": "model" })).await;

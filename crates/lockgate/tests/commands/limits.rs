@@ -11,8 +11,7 @@ fn words(text: &str) -> Vec<&str> {
 #[test]
 fn limits_are_made_shown_and_removed_and_the_files_are_not_changed() {
     let place = Place::with_config("limits: { all: { count: requests, amount: 5, every: second } }\n");
-    let made =
-        place.json(&words("limits create c --count tokens --amount 10 --every hour --per customer --json"));
+    let made = place.json(&words("limits create c --count tokens --amount 10 --every hour --per customer"));
     assert_eq!(made["source"], "store");
     let list = place.json(&words("limits list"))["limits"].clone();
     let names: Vec<&Value> = list.as_array().unwrap().iter().map(|limit| &limit["name"]).collect();
