@@ -13,6 +13,7 @@ use lockgate_core::{Attribution, Error, Event, KeyId, Kind, Money, RequestId, Re
 use lockgate_ledger::book::{Amount, Seat};
 use lockgate_ledger::{AtLimit, Dimension, Permit, Quote, Shortage, Subject, Why};
 use lockgate_route::Endpoint;
+use tokio::time::Instant;
 
 use super::{Bound, Purse};
 use crate::engine::State;
@@ -88,7 +89,7 @@ pub(crate) async fn reserve(
     };
     let asked = full.ceiling;
     let mut quote = careful(purse, &seats, full, bound);
-    let deadline = Purse::patience(PATIENCE);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let amount = Amount { worst: quote.worst(), likely: quote.expected() };
         let now = purse.now(state);
@@ -137,7 +138,7 @@ async fn held(
     (seats, amount): (Vec<Seat>, Money),
     likely: u64,
 ) -> Result<Held, Short> {
-    let deadline = Purse::patience(PATIENCE);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let now = purse.now(state);
         match purse.book().reserve(claim.request, seats.clone(), Amount::exactly(amount), &now) {

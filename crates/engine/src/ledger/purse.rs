@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use lockgate_ledger::book::{Now, Seat};
 use lockgate_ledger::{Book, Expectations, Settings};
@@ -79,11 +78,6 @@ impl Purse {
             bell();
         }
         timeout_at(deadline, news).await.is_ok()
-    }
-
-    /// The same, no longer than `most`.
-    pub(crate) fn patience(most: Duration) -> Instant {
-        Instant::now() + most
     }
 
     /// Whether any of these accounts can refuse.

@@ -44,8 +44,8 @@ pub struct Ticket {
     own: Option<(Option<Money>, bool)>,
     /// Budgets that have sent the request elsewhere.
     downgraded: Vec<Arc<str>>,
-    /// The route that it goes on by, as a budget is used up.
-    downgrade: Option<Arc<str>>,
+    /// The first budget that was used up and names a route to go on by, and that route.
+    downgrade: Option<(Arc<str>, Arc<str>)>,
     /// What it has taken of rate limits.
     grant: Option<Grant>,
     /// How those stood at the end, or when they refused it.
@@ -285,18 +285,18 @@ impl Ticket {
                 Ok(limit)
             }
             Err(Short { error, downgrade }) => {
-                if let Some((budget, route)) = downgrade.filter(|_| self.downgrade.is_none()) {
-                    self.downgraded.push(budget);
-                    self.downgrade = Some(route);
-                }
+                self.downgrade = self.downgrade.take().or(downgrade);
                 Err(error)
             }
         }
     }
 
-    /// The route that the request goes on by, if a budget that is used up names one.
-    pub(crate) const fn downgrade(&mut self) -> Option<Arc<str>> {
-        self.downgrade.take()
+    /// The route that the request goes on by, if a budget that is used up names one. From here on that budget counts the request
+    /// and no longer stops it; before, it must stop every target of the first route.
+    pub(crate) fn downgrade(&mut self) -> Option<Arc<str>> {
+        let (budget, route) = self.downgrade.take()?;
+        self.downgraded.push(budget);
+        Some(route)
     }
 
     /// How many output tokens the answer may have, where a budget made that less than the request says.

@@ -261,6 +261,21 @@ async fn a_used_up_budget_sends_requests_to_a_cheaper_route() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_used_up_budget_stops_every_target_of_the_dear_route() {
+    let at_limit = AtLimit::Downgrade { route: "cheap".into() };
+    let target = |provider: &str, model: &str| Target { provider: provider.into(), model: model.into() };
+    let dear = Route::ordered("dear", [target("a", LARGE), target("b", LARGE)]);
+    let cheap = Route::ordered("cheap", [target("a", SMALL)]);
+    let set = Set { routes: vec![dear, cheap], ..Set::of([provider("a"), provider("b")]) };
+    let bank = bank(set, &[Budget { at_limit, ..budget(100_000) }]);
+    bank.stage.script.then("a", answer(10, 10));
+    let heard = bank.ask(ask(LARGE, &json!({"model": "dear", "max_tokens": 1_000}))).await;
+    assert_eq!(heard.headers["x-lockgate-target"], "a/gpt-4o-mini");
+    assert_eq!(bank.stage.script.take().len(), 1, "the second of the dear route was not called either");
+    assert_eq!(bank.settled(), 10 * 150 + 10 * 600);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slowed_budget_lets_one_pass_and_says_when_the_next_may() {
     let at_limit = AtLimit::Throttle { per_minute: 6 };
     let bank = one(&[Budget { at_limit, ..budget(100) }]);
